@@ -1,0 +1,98 @@
+# Every verb of the project; `make` alone lists them. CI calls `make test` and nothing else.
+.DEFAULT_GOAL := help
+.ONESHELL:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+# Compiled byte code makes every Dagster run seconds cheaper; some machines switch it off.
+unexport PYTHONDONTWRITEBYTECODE
+# Nothing here calls home, whatever the caller's environment says.
+export DAGSTER_DISABLE_TELEMETRY := 1
+export RUNTIME__DLTHUB_TELEMETRY := false
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.locked: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.PHONY: install
+install: $(VENV)/.locked ## Create .venv from the lock file
+
+.PHONY: demo
+demo: install ## Everything with sample data: Postgres, ingest, Dagster, a local Google Sheets; Ctrl-C ends it
+	exec $(BIN)/collect demo
+
+.PHONY: up
+up: install ## The same without sample data
+	exec $(BIN)/collect up
+
+# Browser, promtool, nginx and systemd-analyze: what some tests look through. Installed where they are missing.
+.PHONY: tools
+tools:
+	@missing=""
+	command -v chromium >/dev/null || missing="$$missing chromium"
+	command -v promtool >/dev/null || missing="$$missing prometheus"
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"
+	[ -z "$$missing" ] && exit 0
+	echo "Installing$$missing (Debian packages)"
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo
+	# Their services must not start: only the programs are wanted.
+	printf '#!/bin/sh\nexit 101\n' | $$sudo tee /usr/sbin/policy-rc.d >/dev/null && $$sudo chmod +x /usr/sbin/policy-rc.d
+	trap "$$sudo rm -f /usr/sbin/policy-rc.d" EXIT
+	$$sudo apt-get update -qq
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+.PHONY: test
+test: install tools lint types ## Lint, types and the whole default suite on real services
+	$(BIN)/pytest -m "not benchmark and not slow"
+
+.PHONY: unit
+unit: install ## Only the tests that need no service
+	$(BIN)/pytest tests/unit tests/test_house.py
+
+.PHONY: lint
+lint: install ## Style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: install ## Static types, strict
+	$(BIN)/mypy
+
+.PHONY: format
+format: install ## Format and repair what can be repaired
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench-ingest
+bench-ingest: install ## Responses per second at 1, 16, 64, 256 clients, grouped against one commit each
+	$(BIN)/python tests/benchmarks/bench_ingest.py
+
+.PHONY: bench-latency
+bench-latency: install ## Seconds from commit to a visible cell, with and without a drain run alive
+	$(BIN)/python tests/benchmarks/bench_latency.py
+
+.PHONY: docs
+docs: install ## Write the generated reference pages anew
+	$(BIN)/python -m tests.generate_docs
+
+.PHONY: lock
+lock: install ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove the environment and caches; data folders stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

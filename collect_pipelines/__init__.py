@@ -1,0 +1,3 @@
+"""collect-pipelines: a response is accepted once, durably, and reaches every destination exactly once."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Pre-collect plug-ins: what answers the collector in the same request."""

@@ -1,0 +1,1 @@
+"""Post-collect plug-ins: where accepted responses go."""

@@ -1,0 +1,161 @@
+"""
+Every error of the product, sorted by what to do next:
+
+* CollectError
+  + Invalid            the input is wrong: correct it and send it again
+    - FormInvalid      a form definition can't be read or breaks a rule of its own
+    - ConfigInvalid    a setting or a plug-in's configuration is wrong
+  + Conflict           the input is well formed but contradicts what is stored
+    - FormIncompatible a new form version re-types or re-uses a question key
+  + NotFound           the thing named does not exist (or is not yours to see)
+  + Unavailable        something this process needs is away; try again later
+    - OutcomeUnknown   it is not known whether Postgres stored it; the same request again finds out
+    - DurabilityOff    Postgres may lose what it acknowledges; nothing is accepted
+    - PortTaken        a port the product needs is used by another process
+  + PluginError        a plug-in can't be found, loaded or used
+  + LeaseLost          another worker took over; stop working on this integration
+  + DeliveryError      raised by a destination, about the whole batch
+    - TryLater         not possible now; the same batch is sent again after a wait
+    - Blocked          only a person can repair this; the backlog is kept
+    - Refused          the receiver will never take this batch as it is
+
+The docstring of an error is its default message.
+"""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "Blocked",
+    "CollectError",
+    "ConfigInvalid",
+    "Conflict",
+    "DeliveryError",
+    "DurabilityOff",
+    "FormIncompatible",
+    "FormInvalid",
+    "Invalid",
+    "LeaseLost",
+    "NotFound",
+    "OutcomeUnknown",
+    "PluginError",
+    "PortTaken",
+    "Refused",
+    "TryLater",
+    "Unavailable",
+]
+
+
+class CollectError(Exception):
+    """Something went wrong that the product has no better word for."""
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None, *, fix: str | None = None) -> None:
+        """`message` says what is wrong and where; `fix` says what to do next."""
+        self.message = message or (self.__doc__ or "").strip()
+        self.fix = fix
+        super().__init__(self.message)
+
+
+class Invalid(CollectError):
+    """The input is not valid."""
+
+    exit_code = 3
+
+
+class FormInvalid(Invalid):
+    """The form definition is not valid."""
+
+    def __init__(self, message: str | None = None, *, problems: Sequence[str] = (), fix: str | None = None) -> None:
+        """`problems` lists every fault found, each with its place, so that one round of editing is enough."""
+        self.problems = tuple(problems)
+        super().__init__(message, fix=fix)
+
+
+class ConfigInvalid(Invalid):
+    """A setting is not valid."""
+
+
+class Conflict(CollectError):
+    """This contradicts what is stored."""
+
+    exit_code = 3
+
+
+class FormIncompatible(Conflict):
+    """The new version would change the meaning of answers already stored."""
+
+    def __init__(self, message: str | None = None, *, problems: Sequence[str] = (), fix: str | None = None) -> None:
+        """`problems` lists every incompatible change."""
+        self.problems = tuple(problems)
+        super().__init__(message, fix=fix)
+
+
+class NotFound(CollectError):
+    """There is no such thing."""
+
+    exit_code = 4
+
+
+class Unavailable(CollectError):
+    """Something needed is not available now."""
+
+    exit_code = 7
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection to Postgres was lost after the commit was sent."""
+
+
+class DurabilityOff(Unavailable):
+    """Postgres is set up so that it may lose what it acknowledges."""
+
+
+class PortTaken(Unavailable):
+    """The port is used by another process."""
+
+
+class PluginError(CollectError):
+    """The plug-in can't be used."""
+
+    exit_code = 3
+
+
+class LeaseLost(CollectError):
+    """Another worker owns this integration now."""
+
+
+class DeliveryError(CollectError):
+    """The batch was not delivered."""
+
+
+class TryLater(DeliveryError):
+    """The destination can't take the batch now."""
+
+    exit_code = 6
+
+    def __init__(self, message: str | None = None, *, after: float | None = None, unknown: bool = False) -> None:
+        """
+        after: seconds to wait before the same batch is sent again; None leaves it to the retry arithmetic.
+        unknown: True when the batch may have been applied (timeout, 5xx, cut connection); False when it surely was not.
+        """
+        self.after = after
+        self.unknown = unknown
+        super().__init__(message)
+
+
+class Blocked(DeliveryError):
+    """The destination needs a person."""
+
+    exit_code = 7
+
+    def __init__(self, reason: str, *, fix: str) -> None:
+        """`reason` and `fix` are shown to operators as they are: plain words, no secrets, no answers."""
+        self.reason = reason
+        super().__init__(reason, fix=fix)
+
+
+class Refused(DeliveryError):
+    """The destination will never take this batch as it is."""
+
+    exit_code = 6

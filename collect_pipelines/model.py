@@ -1,0 +1,132 @@
+"""The nouns of the product as frozen values. Standard library only; every room may import them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NewType
+
+__all__ = [
+    "Accepted",
+    "BatchState",
+    "Finding",
+    "FormState",
+    "IntegrationState",
+    "JsonValue",
+    "Ledger",
+    "Operation",
+    "Position",
+    "QuotaBucket",
+    "Severity",
+    "Submission",
+]
+
+JsonValue = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+Position = NewType("Position", int)
+"""Place of an entry in its form's log: 1..N, dense, in commit order (promise 3)."""
+
+Operation = Literal["create", "edit", "delete", "release"]
+Severity = Literal["reject", "flag", "note"]
+FormState = Literal["open", "closed", "archived"]
+IntegrationState = Literal["active", "paused", "blocked"]
+BatchState = Literal["planned", "sending", "landed", "parked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check or a rule says about one answer (or, with `question` None, about the response as a whole)."""
+
+    code: str
+    """Stable and dotted, e.g. `required`, `choice.unknown`, `phone.invalid`."""
+    message: str
+    """One sentence for the person who collects, in their language."""
+    severity: Severity = "reject"
+    question: str | None = None
+    """Question key; inside a repeat `members[2].age`, counted from 0."""
+    label: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape used in HTTP answers, flags and quarantine reasons."""
+        document: dict[str, Any] = {"code": self.code, "severity": self.severity, "message": self.message}
+        if self.question is not None:
+            document["question"] = self.question
+        if self.label is not None:
+            document["label"] = self.label
+        if self.data:
+            document["data"] = dict(self.data)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One response on its way into the log: parsed, bounded and checked, not yet numbered."""
+
+    form_id: int
+    response_id: str
+    operation: Operation
+    version: int
+    answers: Mapping[str, Any]
+    content_hash: bytes
+    """SHA-256 over the canonical content; equal hashes are the same submission (promise 2)."""
+    answers_json: str
+    replaces: int | None = None
+    """For an edit or delete: the revision it replaces."""
+    submitted_at: datetime | None = None
+    source: str = "api"
+    respondent: str | None = None
+    unique_key: str | None = None
+    """What the form's `unique_by` holds for this response; None when the form has none or the answer is missing."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    answer_metadata: Mapping[str, Any] = field(default_factory=dict)
+    flags: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one submission. `position` and `revision` are those of the stored entry."""
+
+    outcome: Literal[
+        "accepted", "replayed", "conflict", "revision_conflict", "not_unique", "erased", "unknown_response", "form_closed", "not_stored",
+    ]  # fmt: skip
+    response_id: str
+    position: int | None = None
+    revision: int | None = None
+    received_at: datetime | None = None
+    version: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """
+    Where every log entry of a form stands for one integration (promise 4).
+
+    `accepted = delivered + filtered + quarantined + dead_lettered + erased + pending`, always: the database refuses a row
+    for which it does not hold. Counted in log entries, so an edit counts besides its original.
+    """
+
+    form: str
+    integration: str
+    kind: str
+    state: IntegrationState
+    accepted: int
+    delivered: int
+    filtered: int
+    quarantined: int
+    dead_lettered: int
+    erased: int
+    pending: int
+    oldest_pending_seconds: float | None
+    reason: str | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaBucket:
+    """A token bucket shared by all processes through Postgres; `burst + 60 x rate` never passes a per-minute limit."""
+
+    key: str
+    burst: float
+    rate: float
+    """Tokens per second."""

@@ -1,0 +1,99 @@
+"""The only reader of the environment: every setting, once, into one frozen value."""
+
+# A field per line keeps the list readable as a table; RUF009 does not know that `_setting` returns a dataclass field.
+# ruff: noqa: RUF009
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from collect_pipelines.errors import ConfigInvalid
+
+__all__ = ["Settings", "setting_name"]
+
+PREFIX = "COLLECT_"
+
+
+def _setting(description: str, default: Any, secret: bool = False) -> Any:
+    return field(default=default, metadata={"description": description, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every field is read from `COLLECT_<FIELD IN CAPITALS>`; docs/settings.md is generated from here."""
+
+    data_dir: Path = _setting("Folder of everything the product keeps on disk (embedded Postgres, warehouse file, logs).", Path(".collect"))
+    database_url: str | None = _setting(
+        "Postgres 14-18 to use, e.g. postgresql://user@host/db. Unset: the embedded Postgres in the data folder.", None, secret=True
+    )
+    host: str = _setting("Address every server of ours binds to. Keep it on loopback unless a gateway stands before it.", "127.0.0.1")
+    ingest_port: int = _setting("Port of the ingest endpoint.", 8080)
+    ingest_workers: int = _setting("Ingest processes sharing the port.", 1)
+    postgres_port: int = _setting("Port of the embedded Postgres.", 5544)
+    dagster_port: int = _setting("Port of the Dagster web server.", 3000)
+    code_server_port: int = _setting("Port of Dagster's code server.", 4266)
+    sheets_port: int = _setting("Port of the local Sheets server.", 8090)
+    metrics_port: int = _setting("Port of the pipeline's metrics exporter.", 9108)
+    sheets_base_url: str | None = _setting(
+        "Base URL of the Sheets API. Unset: the local Sheets server. For Google: https://sheets.googleapis.com", None
+    )
+    drive_base_url: str | None = _setting(
+        "Base URL of the Drive API. Unset: the local Sheets server. For Google: https://www.googleapis.com", None
+    )
+    oauth_token_url: str | None = _setting(
+        "OAuth token endpoint. Unset: the local Sheets server. For Google: https://oauth2.googleapis.com/token", None
+    )
+    sheets_writes_per_minute: int = _setting("Sheets write requests per minute and account; Google grants 60.", 60)
+    sheets_project_writes_per_minute: int = _setting("Sheets write requests per minute and project; Google grants 300.", 300)
+    warehouse_path: Path | None = _setting("DuckDB file of the default warehouse. Unset: warehouse.duckdb in the data folder.", None)
+    lane_linger_seconds: float = _setting("A drain run ends after so many idle seconds.", 600.0)
+    lane_lifetime_seconds: float = _setting("A drain run hands over to its successor after so many seconds.", 1800.0)
+    alert_webhook_url: str | None = _setting("Where alerts are posted as JSON. Unset: alerts are only recorded.", None, secret=True)
+    alert_late_seconds: float = _setting("A response undelivered for so long raises the lateness alert.", 300.0)
+    log_format: str = _setting("json or text.", "json")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Reads `COLLECT_*`; raises ConfigInvalid naming the variable when a value can't be used."""
+        source = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for spec in fields(cls):
+            raw = source.get(setting_name(spec.name))
+            if raw is None or raw == "":
+                continue
+            values[spec.name] = _convert(setting_name(spec.name), raw, spec.type)
+        return cls(**values)
+
+    @property
+    def local_sheets_url(self) -> str:
+        """Base URL of the local Sheets server of this installation."""
+        return f"http://{self.host}:{self.sheets_port}"
+
+    @property
+    def uses_local_sheets(self) -> bool:
+        """True while no Sheets base URL is set: the embedded default."""
+        return self.sheets_base_url is None
+
+    @property
+    def duckdb_path(self) -> Path:
+        """File of the default warehouse."""
+        return self.warehouse_path or self.data_dir / "warehouse.duckdb"
+
+
+def setting_name(field_name: str) -> str:
+    """The environment variable of a field: `ingest_port` -> `COLLECT_INGEST_PORT`."""
+    return PREFIX + field_name.upper()
+
+
+def _convert(name: str, raw: str, wanted: Any) -> Any:
+    text = str(wanted)
+    try:
+        if wanted is int:
+            return int(raw)
+        if wanted is float:
+            return float(raw)
+    except ValueError as exc:
+        raise ConfigInvalid(f"{name} is {raw!r}, which is not a number.", fix=f"Set {name} to a number or unset it.") from exc
+    return Path(raw) if "Path" in text else raw
