@@ -1,0 +1,302 @@
+"""The warehouse shows one typed row per response: the newest revision, whatever comes twice or late (promises 5 and 6)."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from collect_pipelines.destinations.interface import Outcome
+from collect_pipelines.errors import LeaseLost
+from tests.contract.warehouse_fakes import AGE, NAME, MemoryContext, batch, column, entry, query, warehouse
+
+ROWS = "SELECT _response_id, _revision, q_name, q_age FROM forms.household ORDER BY 1"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+def test_new_responses_become_rows_and_each_row_has_an_outcome(path: Path) -> None:
+    delivery = warehouse(path).deliver(batch(entry("r1", 1, "Asha", 31), entry("r2", 2, "Bela", None)))
+
+    assert delivery.outcomes == (Outcome.delivered(), Outcome.delivered())
+    assert query(path, ROWS) == [("r1", 1, "Asha", 31), ("r2", 1, "Bela", None)]
+
+
+def test_every_question_type_has_its_column_type(path: Path) -> None:
+    answers = {
+        "text": "line\nbreak", "email": "a@b.example", "url": "https://x.example", "phone": "+911234567890", "integer": -(2**63),
+        "decimal": 2.5, "boolean": True, "select_one": "red", "select_multiple": ["a", 'b"\\', "ü"], "rating": 5,
+        "date": date(1900, 2, 28), "time": "23:59:59.123", "datetime": datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC),
+        "geopoint": '{"latitude":1.5,"longitude":-2}', "file": '{"name":"x.jpg"}', "hidden": "7", "repeat": '[{"k":1}]',
+    }  # fmt: skip
+    columns = [column(kind, kind) for kind in answers]
+    warehouse(path).deliver(batch(entry("r1", 1, *answers.values()), entry("r2", 2), columns=columns))
+
+    types = dict(query(path, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'household'"))
+    texts = ["text", "email", "url", "phone", "select_one", "select_multiple", "time", "geopoint", "file", "hidden", "repeat"]
+    expected = dict.fromkeys((f"q_{kind}" for kind in texts), "VARCHAR") | {
+        "q_integer": "BIGINT", "q_rating": "BIGINT", "q_decimal": "DOUBLE", "q_boolean": "BOOLEAN", "q_date": "DATE",
+        "q_datetime": "TIMESTAMP WITH TIME ZONE", "_response_id": "VARCHAR", "_position": "BIGINT", "_revision": "BIGINT",
+        "_operation": "VARCHAR", "_version": "BIGINT", "_submitted_at": "TIMESTAMP WITH TIME ZONE",
+        "_received_at": "TIMESTAMP WITH TIME ZONE", "_source": "VARCHAR", "_respondent": "VARCHAR",
+    }  # fmt: skip
+    assert types == expected
+    names = ", ".join(f"q_{kind}" for kind in answers)
+    full, empty = query(path, f"SELECT {names} FROM forms.household ORDER BY _response_id")
+    stored = dict(zip(answers, full, strict=True))
+    assert json.loads(stored.pop("select_multiple")) == answers.pop("select_multiple")
+    assert stored == answers
+    assert empty == (None,) * len(columns)
+
+
+def test_an_empty_list_is_told_apart_from_no_answer(path: Path) -> None:
+    columns = [column("crops", "select_multiple")]
+    warehouse(path).deliver(batch(entry("r1", 1, []), entry("r2", 2, None), columns=columns))
+
+    assert query(path, "SELECT q_crops FROM forms.household ORDER BY _response_id") == [("[]",), (None,)]
+
+
+def test_the_same_batch_again_changes_nothing(path: Path) -> None:
+    destination = warehouse(path)
+    again = batch(entry("r1", 1, "Asha", 31), entry("r2", 2, "Bela", 20))
+    destination.deliver(again)
+    before = query(path, "SELECT * FROM forms.household ORDER BY 1")
+    destination.deliver(again)
+
+    assert query(path, "SELECT * FROM forms.household ORDER BY 1") == before
+
+
+def test_an_edit_replaces_the_row_and_an_older_batch_does_not_bring_it_back(path: Path) -> None:
+    destination = warehouse(path)
+    first = batch(entry("r1", 1, "Asha", 31), entry("r2", 2, "Bela", 20))
+    destination.deliver(first)
+    destination.deliver(batch(entry("r1", 3, "Asha", None, revision=2), number=2))
+    destination.deliver(first)
+
+    assert query(path, ROWS) == [("r1", 2, "Asha", None), ("r2", 1, "Bela", 20)]
+
+
+def test_a_deleted_response_leaves_no_row_and_an_older_batch_does_not_bring_it_back(path: Path) -> None:
+    destination = warehouse(path)
+    first = batch(entry("r1", 1, "Asha", 31), entry("r2", 2, "Bela", 20))
+    destination.deliver(first)
+    destination.deliver(batch(entry("r1", 3, revision=2, operation="delete"), entry("r3", 4, "Chen", 5), number=2))
+    destination.deliver(first)
+
+    assert query(path, ROWS) == [("r2", 1, "Bela", 20), ("r3", 1, "Chen", 5)]
+    assert query(path, "SELECT * FROM forms._deletions") == [("household", "r1", 3)]
+
+
+def test_a_response_that_returns_after_its_deletion_has_a_row_again(path: Path) -> None:
+    destination = warehouse(path)
+    deletion = batch(entry("r1", 2, revision=2, operation="delete"), number=2)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    destination.deliver(deletion)
+    destination.deliver(batch(entry("r1", 3, "Asha", 32, revision=3, operation="release"), number=3))
+    destination.deliver(deletion)
+
+    assert query(path, ROWS) == [("r1", 3, "Asha", 32)]
+
+
+def test_deleting_what_was_never_delivered_is_no_error(path: Path) -> None:
+    delivery = warehouse(path).deliver(batch(entry("r1", 2, revision=2, operation="delete")))
+
+    assert delivery.outcomes == (Outcome.delivered(),)
+
+
+def test_a_tombstone_keeps_the_row_without_its_answers(path: Path) -> None:
+    destination = warehouse(path, on_delete="tombstone")
+    first = batch(entry("r1", 1, "Asha", 31))
+    destination.deliver(first)
+    # a careless renderer may leave answers in a deletion
+    destination.deliver(batch(entry("r1", 2, "Asha", 31, revision=2, operation="delete"), number=2))
+    destination.deliver(first)
+
+    found = query(path, "SELECT _response_id, _revision, _operation, q_name, q_age FROM forms.household")
+    assert found == [("r1", 2, "delete", None, None)]
+
+
+def test_a_response_that_comes_twice_in_one_batch_counts_once_by_its_newest_revision(path: Path) -> None:
+    delivery = warehouse(path).deliver(batch(entry("r1", 1, "old", 1), entry("r1", 2, "new", 2, revision=2)))
+
+    assert len(delivery.outcomes) == 2
+    assert query(path, ROWS) == [("r1", 2, "new", 2)]
+
+
+def test_a_new_question_becomes_a_column_and_a_retired_one_stays(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    retired = column("age", "integer", retired="2030-01-02")
+    destination.deliver(batch(entry("r2", 2, "Bela", None, 1.5), columns=[NAME, retired, column("height", "decimal")], number=2))
+
+    found = query(path, "SELECT _response_id, q_age, q_height FROM forms.household ORDER BY 1")
+    assert found == [("r1", 31, None), ("r2", None, 1.5)]
+    described = query(path, "SELECT column_name, question, type, label, retired FROM forms._questions ORDER BY ordinal")
+    assert described == [
+        ("q_name", "name", "text", "Name", None),
+        ("q_age", "age", "integer", "Age", date(2030, 1, 2)),
+        ("q_height", "height", "decimal", "Height", None),
+    ]
+
+
+def test_a_column_without_a_single_answer_still_has_its_type(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, None, None)))
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), number=2))
+
+    assert query(path, ROWS) == [("r1", 1, None, None), ("r2", 1, "Bela", 20)]
+
+
+def test_any_text_arrives_as_it_was(path: Path) -> None:
+    texts = [
+        "राजेश",
+        "🙂👩‍👩‍👧",
+        "=1+1",
+        "'; DROP TABLE household; --",
+        "",
+        " spaces ",
+        "a\tb\r\nc",
+        "\u202etxt",
+        "x" * 1_000_000,
+        "NULL",
+        "\\N",
+        "{}",
+    ]
+    rows = [entry(f"r{place:02}", place + 1, text, place) for place, text in enumerate(texts)]
+    warehouse(path).deliver(batch(*rows))
+
+    assert [found for (found,) in query(path, "SELECT q_name FROM forms.household ORDER BY _response_id")] == texts
+
+
+def test_awkward_response_ids_are_only_values(path: Path) -> None:
+    ids = ["a'b", 'c"d', "{e}", "%s", "ü", "f;g"]
+    destination = warehouse(path)
+    destination.deliver(batch(*(entry(key, place, key, 0) for place, key in enumerate(ids, start=1))))
+    destination.deliver(batch(entry("a'b", 10, revision=2, operation="delete"), number=2))
+
+    assert {key for key, _, _, _ in query(path, ROWS)} == set(ids[1:])
+
+
+def test_forms_have_tables_of_their_own_in_one_file(path: Path) -> None:
+    forms = ["household", "clinic", "north.household", "North Household", "घर", "घर-२", "2030"]
+    for place, form in enumerate(forms):
+        warehouse(path, form).deliver(batch(entry("r1", 1, form, place), form=form))
+    warehouse(path, "clinic").deliver(batch(entry("r2", 2, "clinic", 9), form="clinic", number=2))
+
+    tables = query(path, "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'forms' AND table_name NOT LIKE '\\_%' ESCAPE '\\'")
+    assert len(tables) == len(forms)
+    assert query(path, "SELECT q_age FROM forms.clinic ORDER BY 1") == [(1,), (9,)]
+
+
+def test_answers_are_left_neither_in_the_staging_tables_nor_in_the_working_folder(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), number=2))
+
+    assert query(path, "SELECT count(*) FROM forms_staging.household") == [(0,)]
+    left = [file for file in (path.parent / "warehouse.duckdb.dlt").rglob("*") if file.suffix in {".parquet", ".insert_values", ".sql"}]
+    assert left == []
+
+
+def test_loads_do_not_pile_up_files(path: Path) -> None:
+    destination = warehouse(path)
+
+    def files() -> int:
+        return sum(1 for _ in path.parent.rglob("*"))
+
+    for number in (1, 2, 3):
+        destination.deliver(batch(entry("r1", number, "Asha", number, revision=number), number=number))
+    before = files()
+    for number in (4, 5, 6):
+        destination.deliver(batch(entry("r1", number, "Asha", number, revision=number), number=number))
+
+    assert files() == before
+
+
+def test_the_preview_shows_the_rows_and_writes_nothing(path: Path) -> None:
+    shown = warehouse(path).preview(batch(entry("r1", 1, "Asha", 31), entry("r2", 2, revision=2, operation="delete")))
+
+    assert "forms.household: 1 rows to merge, 1 to remove" in shown
+    assert "Asha" in shown
+    assert not path.exists()
+
+
+def test_the_probe_names_file_and_table(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    report = destination.probe()
+
+    assert report.facts == {
+        "path": str(path),
+        "table": "forms.household",
+        "rows": 1,
+        "read_copy": str(path.parent / "warehouse.read.duckdb"),
+    }
+
+
+def test_nothing_is_written_after_the_lease_is_lost(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    assert isinstance(destination.context, MemoryContext)
+    destination.context.lease_lost = True
+
+    with pytest.raises(LeaseLost):
+        destination.deliver(batch(entry("r1", 2, "Bela", 20, revision=2), number=2))
+    assert query(path, ROWS) == [("r1", 1, "Asha", 31)]
+
+
+def test_a_warehouse_file_that_was_removed_is_built_anew(path: Path) -> None:
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    path.unlink()
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), number=2))
+
+    assert query(path, ROWS) == [("r1", 1, "Asha", 31), ("r2", 1, "Bela", 20)]
+
+
+def test_the_read_copy_is_complete_and_can_be_queried_while_a_load_holds_the_file(path: Path) -> None:
+    from collect_pipelines.destinations.warehouse.database import database, open_readonly
+
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    database(path)._copy_seconds = 0.0
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), columns=[NAME, AGE], number=2))
+    with duckdb.connect(str(path)), open_readonly(path) as reader:
+        found = reader.execute(ROWS).fetchall()
+
+    assert found == [("r1", 1, "Asha", 31), ("r2", 1, "Bela", 20)]
+
+
+def test_closing_renews_a_read_copy_that_lags_behind(path: Path) -> None:
+    from collect_pipelines.destinations.warehouse.database import database, open_readonly
+
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    database(path)._copy_seconds = 1e9
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), number=2))
+    with open_readonly(path) as reader:
+        assert reader.execute("SELECT count(*) FROM forms.household").fetchall() == [(1,)]
+    destination.close()
+
+    with open_readonly(path) as reader:
+        assert reader.execute("SELECT count(*) FROM forms.household").fetchall() == [(2,)]
+
+
+def test_a_copy_somebody_wrote_to_is_replaced_whole(path: Path) -> None:
+    from collect_pipelines.destinations.warehouse.database import database, open_readonly
+
+    destination = warehouse(path)
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    stray = path.parent / "warehouse.read.duckdb.wal"
+    stray.write_bytes(b"left by a session that died")
+    database(path)._copy_seconds = 0.0
+    destination.deliver(batch(entry("r2", 2, "Bela", 20), number=2))
+
+    assert not stray.exists()
+    with open_readonly(path) as reader:
+        assert reader.execute("SELECT count(*) FROM forms.household").fetchall() == [(2,)]
