@@ -1,0 +1,135 @@
+"""
+The pipeline's metrics, computed from Postgres at each scrape: one exporter tells the truth about all workers, also the dead.
+
+Everything is a plain number of the ledger (promise 4): per integration,
+`accepted = delivered + filtered + quarantined + dead letters + erased + undelivered`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from collect_pipelines.errors import Unavailable
+from collect_pipelines.model import IntegrationState, Ledger
+
+__all__ = ["BATCH_COUNTERS", "LEDGER_GAUGES", "PIPELINE_UP", "BatchTotals", "PipelineCollector", "QuotaLevel"]
+
+PIPELINE_UP = "collect_pipeline_up"
+INTEGRATION_STATE = "collect_integration_state"
+OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
+QUOTA_REMAINING = "collect_quota_remaining_ratio"
+
+INTEGRATION_LABELS = ("form", "integration", "kind")
+
+LEDGER_GAUGES = {
+    "collect_accepted_responses": ("accepted", "Log entries accepted for the form."),
+    "collect_delivered_responses": ("delivered", "Log entries whose effect is in the destination."),
+    "collect_filtered_responses": ("filtered", "Log entries the integration's filter leaves out."),
+    "collect_quarantined_responses": ("quarantined", "Log entries held back by validation."),
+    "collect_dead_letters": ("dead_lettered", "Log entries the receiver refused for good."),
+    "collect_erased_responses": ("erased", "Log entries erased before they were delivered."),
+    "collect_undelivered_responses": ("pending", "Log entries still to be delivered."),
+}
+"""Metric -> field of Ledger and help text."""
+
+BATCH_COUNTERS = {
+    "collect_batches_total": ("batches", "Batches landed."),
+    "collect_batches_parked_total": ("parked", "Batches given up after many attempts, their responses being dead letters."),
+    "collect_batch_retries_total": ("retries", "Attempts beyond the first one of a batch."),
+    "collect_batch_rows_total": ("rows", "Rows in landed batches."),
+    "collect_batch_seconds_total": ("seconds", "Seconds spent in deliveries."),
+    "collect_batch_api_calls_total": ("api_calls", "Calls to the receiver's interface."),
+    "collect_quota_wait_seconds_total": ("quota_wait_seconds", "Seconds a batch waited for its share of the receiver's quota."),
+}
+"""Metric -> field of BatchTotals and help text."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTotals:
+    """Sums over all batches of one integration since it was made."""
+
+    form: str
+    integration: str
+    kind: str
+    batches: int = 0
+    parked: int = 0
+    retries: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    api_calls: int = 0
+    quota_wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLevel:
+    """How full a bucket is: 1.0 is untouched, 0.0 makes everybody wait."""
+
+    quota: str
+    remaining_ratio: float
+
+
+class PipelineCollector(Collector):
+    """
+    Register it with a Prometheus registry; every scrape calls the functions it was given once.
+
+    They raise Unavailable while Postgres is away: then only `collect_pipeline_up 0` is told, and no old number is.
+    """
+
+    def __init__(
+        self,
+        ledger: Callable[[], Iterable[Ledger]],
+        batches: Callable[[], Iterable[BatchTotals]] = tuple,
+        quotas: Callable[[], Iterable[QuotaLevel]] = tuple,
+    ) -> None:
+        self._ledger, self._batches, self._quotas = ledger, batches, quotas
+
+    def collect(self) -> Iterator[Metric]:
+        """All families of one moment."""
+        try:
+            ledger, batches, quotas = list(self._ledger()), list(self._batches()), list(self._quotas())
+        except Unavailable:
+            yield _up(0)
+            return
+        yield _up(1)
+        yield from _ledger_families(ledger)
+        yield from _batch_families(batches)
+        remaining = GaugeMetricFamily(QUOTA_REMAINING, "Share of the quota that is left.", labels=["quota"])
+        for level in quotas:
+            remaining.add_metric([level.quota], level.remaining_ratio)
+        yield remaining
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: registering must not wait for Postgres."""
+        return ()
+
+
+def _up(value: int) -> Metric:
+    return GaugeMetricFamily(PIPELINE_UP, "1 while the exporter can read the ledger.", value=value)
+
+
+def _ledger_families(ledger: list[Ledger]) -> Iterator[Metric]:
+    for name, (field, text) in LEDGER_GAUGES.items():
+        gauge = GaugeMetricFamily(name, text, labels=INTEGRATION_LABELS)
+        for row in ledger:
+            gauge.add_metric([row.form, row.integration, row.kind], getattr(row, field))
+        yield gauge
+    oldest = GaugeMetricFamily(OLDEST_UNDELIVERED, "Age of the oldest undelivered entry, 0 without one.", labels=INTEGRATION_LABELS)
+    states = GaugeMetricFamily(INTEGRATION_STATE, "1 for the state the integration is in.", labels=[*INTEGRATION_LABELS, "state"])
+    for row in ledger:
+        names = [row.form, row.integration, row.kind]
+        oldest.add_metric(names, row.oldest_pending_seconds or 0.0)
+        for state in get_args(IntegrationState):
+            states.add_metric([*names, state], float(row.state == state))
+    yield oldest
+    yield states
+
+
+def _batch_families(batches: list[BatchTotals]) -> Iterator[Metric]:
+    for name, (field, text) in BATCH_COUNTERS.items():
+        counter = CounterMetricFamily(name, text, labels=INTEGRATION_LABELS)
+        for row in batches:
+            counter.add_metric([row.form, row.integration, row.kind], getattr(row, field))
+        yield counter

@@ -1,0 +1,76 @@
+"""The exporter tells the ledger as it stands at the scrape, and says so when it can't."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from collect_pipelines.errors import Unavailable
+from collect_pipelines.model import IntegrationState, Ledger
+from collect_pipelines.telemetry.pipeline_metrics import BATCH_COUNTERS, LEDGER_GAUGES, BatchTotals, PipelineCollector, QuotaLevel
+
+ROW = Ledger(
+    form="household", integration="sheet", kind="google_sheets", state="active",
+    accepted=21, delivered=1, filtered=2, quarantined=3, dead_lettered=4, erased=5, pending=6, oldest_pending_seconds=12.5,
+)  # fmt: skip
+LABELS = {"form": "household", "integration": "sheet", "kind": "google_sheets"}
+
+
+def registry(*rows: Ledger, batches: tuple[BatchTotals, ...] = (), quotas: tuple[QuotaLevel, ...] = ()) -> CollectorRegistry:
+    every = CollectorRegistry()
+    every.register(PipelineCollector(lambda: rows, lambda: batches, lambda: quotas))
+    return every
+
+
+def test_the_numbers_are_those_of_the_ledger_and_add_up() -> None:
+    every = registry(ROW)
+    values = {name: every.get_sample_value(name, LABELS) or 0 for name in LEDGER_GAUGES}
+
+    assert values == {
+        "collect_accepted_responses": 21,
+        "collect_delivered_responses": 1,
+        "collect_filtered_responses": 2,
+        "collect_quarantined_responses": 3,
+        "collect_dead_letters": 4,
+        "collect_erased_responses": 5,
+        "collect_undelivered_responses": 6,
+    }
+    assert values.pop("collect_accepted_responses") == sum(values.values())
+    assert every.get_sample_value("collect_oldest_undelivered_age_seconds", LABELS) == 12.5
+
+
+def test_nothing_undelivered_is_an_age_of_zero_not_a_gap() -> None:
+    every = registry(replace(ROW, oldest_pending_seconds=None))
+
+    assert every.get_sample_value("collect_oldest_undelivered_age_seconds", LABELS) == 0.0
+
+
+@pytest.mark.parametrize("state", ["active", "paused", "blocked"])
+def test_exactly_one_state_is_one(state: IntegrationState) -> None:
+    every = registry(replace(ROW, state=state))
+    told = {name: every.get_sample_value("collect_integration_state", LABELS | {"state": name}) for name in ("active", "paused", "blocked")}
+
+    assert told == {name: float(name == state) for name in told}
+
+
+def test_batches_and_quotas_are_told() -> None:
+    totals = BatchTotals(**LABELS, batches=3, parked=1, retries=2, rows=500, seconds=1.5, api_calls=4, quota_wait_seconds=0.5)
+    every = registry(ROW, batches=(totals,), quotas=(QuotaLevel("sheets:project", 0.25),))
+    values = [every.get_sample_value(name, LABELS) for name in BATCH_COUNTERS]
+
+    assert values == [3, 1, 2, 500, 1.5, 4, 0.5]
+    assert every.get_sample_value("collect_quota_remaining_ratio", {"quota": "sheets:project"}) == 0.25
+
+
+def test_while_postgres_is_away_the_exporter_says_so_and_tells_no_old_number() -> None:
+    def away() -> tuple[Ledger, ...]:
+        raise Unavailable("Postgres is away.")
+
+    every = CollectorRegistry()
+    every.register(PipelineCollector(away))
+
+    assert [line for line in generate_latest(every).decode().splitlines() if not line.startswith("#")] == ["collect_pipeline_up 0.0"]
+
+
+def test_registering_asks_nothing_of_postgres() -> None:
+    CollectorRegistry().register(PipelineCollector(lambda: pytest.fail("asked too early")))
