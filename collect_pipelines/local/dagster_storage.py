@@ -1,6 +1,6 @@
 """Where Dagster keeps its own records: the schema `dagster` of the database that holds the responses."""
 
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 
@@ -20,17 +20,17 @@ SCHEME = "postgresql+psycopg2"
 
 def dagster_url(database_url: str) -> str:
     """The value of `COLLECT_DAGSTER_URL` for this database. It holds the password: give it to a process, never to a log."""
-    parts = urlsplit(database_url)
-    options = f"options={quote(f'-csearch_path={DAGSTER_SCHEMA}', safe='')}"
-    query = f"{parts.query}&{options}" if parts.query else options
-    return urlunsplit((SCHEME, parts.netloc, parts.path, query, ""))
+    place, _, query = database_url.partition("://")[2].partition("?")
+    values = dict(parse_qsl(query, keep_blank_values=True))
+    values["options"] = f"{values.get('options', '')} -csearch_path={DAGSTER_SCHEMA}".strip()
+    return f"{SCHEME}://{place}?{urlencode(values, quote_via=quote, safe='/')}"
 
 
 def create_dagster_schema(database_url: str) -> None:
     """Makes the schema when it is missing; Dagster makes its tables itself. Raises Unavailable."""
     try:
         with psycopg.connect(database_url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
-            connection.execute(f"create schema if not exists {DAGSTER_SCHEMA}")  # type: ignore[call-overload]
+            connection.execute(f"create schema if not exists {DAGSTER_SCHEMA}")
     except psycopg.errors.UniqueViolation:
         return  # two processes started at once, and the other one was first
     except psycopg.Error as exc:
