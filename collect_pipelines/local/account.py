@@ -29,6 +29,13 @@ class Account:
         """True when this user may pass through the folder. Asks the kernel, so that ACLs and mounts count too."""
         return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)]).returncode == 0
 
+    def can_run(self, argv: list[str]) -> bool:
+        """True when this user may execute the program and it ends well."""
+        try:
+            return self.run(argv).returncode == 0
+        except OSError:  # a folder on the way is closed to the user
+            return False
+
     def run(self, argv: list[str]) -> "subprocess.CompletedProcess[str]":
         """Runs a program as this user, with no groups and from the root folder."""
         return subprocess.run(  # noqa: S603 - an argument list, no shell expansion of its parts

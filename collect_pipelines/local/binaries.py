@@ -63,7 +63,7 @@ def find_binaries(major: int | None = None) -> Binaries:
 
 def within_reach(binaries: Binaries, account: Account | None, home: Path = SYSTEM_HOME) -> Binaries:
     """The same programs at a place the account may enter: where they are, or else a copy below `home`."""
-    if account is None or account.run([binaries.program("postgres"), "--version"]).returncode == 0:
+    if account is None or account.can_run([binaries.program("postgres"), "--version"]):
         return binaries
     target = home / f"postgres-{binaries.version}"
     if not target.is_dir():

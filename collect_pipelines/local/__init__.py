@@ -1,0 +1,1 @@
+"""The embedded default: Postgres from a wheel, a local Sheets server, a supervisor."""

@@ -1,0 +1,1 @@
+"""Every metric, log key and alert, in one list each."""
