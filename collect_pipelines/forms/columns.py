@@ -1,0 +1,74 @@
+"""Columns of a form: physical names that never change, and one layout over all versions."""
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collect_pipelines.forms.definition import Choice, FormDefinition, Question, label_in
+
+__all__ = ["META_COLUMNS", "Column", "layout", "physical_name"]
+
+META_COLUMNS = ("position", "response_id", "revision", "operation", "version", "submitted_at", "received_at", "source", "respondent")
+"""First columns of every frame of log entries, each with a leading underscore (`_position`), in this order."""
+
+MAX_NAME = 60  # Postgres cuts identifiers at 63 bytes; three are left for a suffix of the warehouse's own
+TAG_CHARACTERS = 6  # 30 bits: two of a thousand keys share a tag once in two thousand forms, and then still differ by their slug
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One question as a destination sees it."""
+
+    key: str
+    """The question key: stable for ever."""
+    name: str
+    """Physical column name, ASCII, fixed at the question's creation: the column's name in a batch frame."""
+    type: str
+    """Question type, e.g. `select_one`."""
+    label: str
+    """Heading in the integration's language."""
+    question: Question
+    """The newest definition of the question, its choices being those of all versions."""
+
+
+def physical_name(key: str) -> str:
+    """
+    The column name of a question: ASCII, at most 60 characters, a function of the key alone.
+
+    >>> physical_name("age")
+    'q_age_ae7viq'
+    """
+    ascii_key = unicodedata.normalize("NFKD", key).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "_", ascii_key).strip("_")[: MAX_NAME - len("q__") - TAG_CHARACTERS]
+    tag = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:TAG_CHARACTERS]
+    return f"q_{slug}_{tag}" if slug else f"q_{tag}"
+
+
+def layout(versions: Sequence[FormDefinition], language: str | None = None) -> tuple[Column, ...]:
+    """
+    One column per question of all versions (oldest version first), in the order in which questions first appeared.
+
+    A question added later comes after all earlier ones, whatever its place in the form, so that columns never move.
+    Repeats are one column. Headings are in `language`, else as `label_in` falls back, else the key.
+    """
+    newest: dict[str, Question] = {}
+    choices: dict[str, dict[str, Choice]] = {}
+    for version in versions:
+        for question in version.answerable:
+            newest[question.key] = question
+            choices.setdefault(question.key, {}).update({choice.code: choice for choice in question.choices})
+    return tuple(_column(question, tuple(choices[key].values()), language) for key, question in newest.items())
+
+
+def _column(question: Question, choices: tuple[Choice, ...], language: str | None) -> Column:
+    merged = question if choices == question.choices else question.model_copy(update={"choices": choices})
+    return Column(
+        key=question.key,
+        name=physical_name(question.key),
+        type=question.type,
+        label=label_in(question.label, language, fallback=question.key),
+        question=merged,
+    )

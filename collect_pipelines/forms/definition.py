@@ -1,0 +1,243 @@
+"""A form definition as a frozen, validated value; the source of every schema, check, column and label."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+
+from collect_pipelines.forms.faults import (
+    MAX_CHECKS,
+    MAX_LANGUAGES,
+    Fault,
+    Faults,
+    clean_text,
+    form_faults,
+    plain_data,
+    question_faults,
+    slug_fault,
+)
+
+__all__ = [
+    "CheckSettings",
+    "Choice",
+    "FormDefinition",
+    "Labels",
+    "Question",
+    "QuestionType",
+    "label_in",
+]
+
+QuestionType = Literal[
+    "text", "email", "url", "phone", "integer", "decimal", "boolean", "select_one", "select_multiple", "rating",
+    "date", "time", "datetime", "geopoint", "file", "note", "hidden", "group", "repeat",
+]  # fmt: skip
+
+DEFAULT_LANGUAGE = "en"
+MAX_TEXT = 10_000  # characters of a label: longer than any question, shorter than a document
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$"
+_LANGUAGE = re.compile(LANGUAGE_PATTERN)
+
+
+def _labels(value: Any) -> Any:
+    labels = {DEFAULT_LANGUAGE: value} if isinstance(value, str) else value
+    if not isinstance(labels, dict):
+        raise ValueError("must be text, or a mapping of language to text; put quotes around numbers")
+    for language, text in labels.items():
+        if not isinstance(language, str) or not _LANGUAGE.match(language):
+            raise ValueError("a language is a BCP-47 tag such as en, hi or pt-BR")
+        if not isinstance(text, str):
+            raise ValueError(f"the text for {language} must be text; put quotes around it")
+        clean_text(text, MAX_TEXT)
+    return labels
+
+
+def _slug(value: str) -> str:
+    fault = slug_fault(value)
+    if fault:
+        raise ValueError(fault)
+    return value
+
+
+def _language(value: str) -> str:
+    if not _LANGUAGE.match(value):
+        raise ValueError("a language is a BCP-47 tag such as en, hi or pt-BR")
+    return value
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("must be a number, or a date or time in quotes")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, str | date):
+        raise ValueError("must be a day such as 2026-01-31")
+    return value
+
+
+def _code(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text; write {json.dumps(str(value))} in quotes")
+    return value
+
+
+Labels = Annotated[
+    dict[str, str],
+    BeforeValidator(_labels),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "patternProperties": {LANGUAGE_PATTERN: {"type": "string", "minLength": 1}},
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""Text per BCP-47 language; a plain string is English."""
+
+Bound = Annotated[int | float | str, BeforeValidator(_bound), WithJsonSchema({"type": ["number", "string"]})]
+Day = Annotated[date, BeforeValidator(_day)]
+Extra = Annotated[dict[str, Any], AfterValidator(plain_data)]
+"""Facts of the author's own: plain JSON data."""
+
+
+def label_in(labels: dict[str, str], language: str | None, fallback: str = "") -> str:
+    """The text in the language, else in its base language (`en` for `en-GB`), else in English, else the first there is."""
+    for wanted in (language, (language or "").partition("-")[0], DEFAULT_LANGUAGE):
+        if wanted and wanted in labels:
+            return labels[wanted]
+    return next(iter(labels.values()), fallback)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(_Part):
+    """One answer of a select question: the code is stored, the label is shown."""
+
+    code: Annotated[str, BeforeValidator(_code)] = Field(description="What is stored. Never changes its meaning; put digits in quotes.")
+    label: Labels = Field(description="What people read, as text or per language.")
+    retired: StrictBool = Field(default=False, description="No longer offered; answers already given stay readable.")
+
+
+class Question(_Part):
+    """One question, or a group or repeat of questions."""
+
+    key: str = Field(description="Name of the answer, for ever: a-z, 0-9 and _, unique over the whole form.")
+    type: QuestionType = Field(
+        description="What kind of answer is asked for. note and group have none; repeat asks its questions again and again."
+    )
+    label: Labels = Field(default_factory=dict, description="The question as people read it, as text or per language.")
+    hint: Labels = Field(default_factory=dict, description="Help shown beside the question.")
+    required: StrictBool = Field(default=False, description="An answer must be given (a repeat: at least one row).")
+    choices: tuple[Choice, ...] = Field(default=(), description="For select_one and select_multiple: what can be chosen.")
+    other: StrictBool = Field(default=False, description='For selects: an answer of one\'s own is possible, sent as {"other": "text"}.')
+    min: Bound | None = Field(
+        default=None, description="Least number, rating, date or time (in quotes), number of choices, or number of repeat rows."
+    )
+    max: Bound | None = Field(
+        default=None,
+        description="Greatest number, rating (5 if unset), date or time (in quotes), number of choices, or number of repeat rows.",
+    )
+    min_length: StrictInt | None = Field(default=None, description="For text, email, url, phone: least number of characters.")
+    max_length: StrictInt | None = Field(default=None, description="For text, email, url, phone: greatest number of characters.")
+    pattern: str | None = Field(
+        default=None, description="For text, email, url, phone: an RE2 regular expression that the whole answer must match."
+    )
+    region: str | None = Field(default=None, description="For phone: country of numbers written without +, e.g. IN.")
+    on_violation: Literal["reject", "flag"] = Field(
+        default="reject", description="What happens to a response that breaks a rule of this question: sent back, or kept with a flag."
+    )
+    pii: Literal["none", "direct", "indirect"] = Field(
+        default="none", description="Whether the answer identifies a person by itself (direct) or together with others (indirect)."
+    )
+    retired: Day | None = Field(
+        default=None, description="Day from which the question is no longer asked; answers already given stay readable."
+    )
+    questions: tuple["Question", ...] = Field(default=(), description="For group and repeat: the questions inside.")
+    metadata: Extra = Field(default_factory=dict, description="Anything you want to keep with the question.")
+
+    @model_validator(mode="after")
+    def _keep_rules(self) -> "Question":
+        faults = list(question_faults(self))
+        if faults:
+            raise Faults(faults)
+        return self
+
+
+class CheckSettings(_Part):
+    """How one check runs for this form."""
+
+    on_error: Literal["accept", "flag", "reject"] = Field(
+        default="flag", description="What happens when the check itself fails or is too slow."
+    )
+    timeout_ms: StrictInt = Field(default=300, ge=1, le=10_000, description="Milliseconds the check may take.")
+    config: Extra = Field(default_factory=dict, description="Settings of the check's own; see its documentation.")
+
+
+class FormDefinition(_Part):
+    """A whole form as its author writes it. Question keys are unique over the form, groups included."""
+
+    form: Annotated[str, AfterValidator(_slug)] = Field(description="Name of the form in addresses and commands: a-z, 0-9, _ and -.")
+    title: Labels = Field(description="The form's title, as text or per language.")
+    languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
+        default=(DEFAULT_LANGUAGE,), min_length=1, max_length=MAX_LANGUAGES, description="Languages of the labels."
+    )
+    unique_by: str | None = Field(
+        default=None, description="`respondent`, or the key of a question: a second response with the same value is refused."
+    )
+    deadline_ms: StrictInt = Field(default=800, ge=50, le=10_000, description="Milliseconds all checks together may take.")
+    checks: dict[str, CheckSettings] = Field(
+        default_factory=dict, max_length=MAX_CHECKS, description="Checks to run before a response is accepted, by kind."
+    )
+    questions: tuple[Question, ...] = Field(default=(), description="What is asked, in order.")
+    metadata: Extra = Field(default_factory=dict, description="Anything you want to keep with the form.")
+
+    @model_validator(mode="after")
+    def _keep_rules(self) -> "FormDefinition":
+        faults = [*self._heading_faults(), *form_faults(self.questions, self.languages, self.unique_by)]
+        if faults:
+            raise Faults(faults)
+        return self
+
+    def _heading_faults(self) -> Iterator[Fault]:
+        for language in self.title:
+            if language not in self.languages:
+                yield Fault(("title",), f"`{language}` is not in the form's `languages`; add it there (a plain text counts as `en`)")
+        if not self.questions:
+            yield Fault(("questions",), "a form needs at least one question; add a list of `key`, `type` and `label`")
+
+    @cached_property
+    def answerable(self) -> tuple[Question, ...]:
+        """Every question that has an answer of its own, in order: groups are opened, notes left out, repeats kept whole."""
+        return tuple(_answerable(self.questions))
+
+    @cached_property
+    def by_key(self) -> dict[str, Question]:
+        """The answerable questions by key."""
+        return {question.key: question for question in self.answerable}
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the definition; equal hashes are the same version."""
+        document = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def _answerable(questions: tuple[Question, ...]) -> Iterator[Question]:
+    for question in questions:
+        if question.type == "group":
+            yield from _answerable(question.questions)
+        elif question.type != "note":
+            yield question
