@@ -1,0 +1,36 @@
+"""spreadsheets.batchUpdate: every request in order on one draft; the first that can't be carried out refuses them all."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from collect_pipelines.local.sheets import batch_cells, batch_dimensions, batch_metadata, batch_tabs
+from collect_pipelines.local.sheets.context import BatchContext
+from collect_pipelines.local.sheets.errors import InvalidRequest, SheetsError, bad_request
+from collect_pipelines.local.sheets.limits import REQUESTS_PER_BATCH
+from collect_pipelines.local.sheets.messages import UNSUPPORTED_REQUESTS
+
+__all__ = ["HANDLERS", "apply_batch"]
+
+Handler = Callable[[BatchContext, dict[str, Any]], dict[str, Any]]
+
+HANDLERS: Mapping[str, Handler] = batch_tabs.HANDLERS | batch_cells.HANDLERS | batch_dimensions.HANDLERS | batch_metadata.HANDLERS
+
+
+def apply_batch(context: BatchContext, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One reply per request, in order. Raises a 400 naming the request at fault; the caller then drops the draft."""
+    if not requests:
+        raise bad_request("Must specify at least one request.")
+    if len(requests) > REQUESTS_PER_BATCH:
+        raise bad_request(f"Cannot exceed {REQUESTS_PER_BATCH} requests in a single batch.")
+    replies = []
+    for index, request in enumerate(requests):
+        kind = next(iter(request), None)
+        if kind is None:
+            raise bad_request(f"Invalid requests[{index}]: No request set.")
+        if kind in UNSUPPORTED_REQUESTS and kind not in HANDLERS:
+            raise SheetsError(501, f"Invalid requests[{index}].{kind}: the local Sheets server does not know this request.")
+        try:
+            replies.append(HANDLERS[kind](context, request[kind]))
+        except InvalidRequest as exc:
+            raise bad_request(f"Invalid requests[{index}].{kind}: {exc}") from exc
+    return replies
