@@ -14,56 +14,49 @@ _SAFE = re.compile(r"[A-Za-z][A-Za-z0-9_ .'()/+-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _TEXTS = frozenset({"title", "label", "hint"})
+_OF_AUTHOR = frozenset({"metadata", "config"})
 
 
-def write_form(definition: FormDefinition, comments: Mapping[str, str] | None = None, schema: str = "form.schema.json") -> str:
+def write_form(definition: FormDefinition, *, schema: str = "form.schema.json") -> str:
     """
     YAML text; `read_form(write_form(d)) == d`.
 
-    comments: text to stand as a comment above the question of this key; under "" above the whole form.
     schema: where editors find the JSON Schema of forms (docs/form.schema.json), relative to the file.
     """
-    notes = comments or {}
     document = definition.model_dump(mode="json", exclude_defaults=True)
-    lines = [f"# yaml-language-server: $schema={schema}", *_comment(notes.get("", ""), 0), *_mapping(document, 0, notes)]
+    lines = [f"# yaml-language-server: $schema={schema}", *_mapping(document, 0)]
     return "\n".join(lines) + "\n"
 
 
-def _comment(text: str, indent: int) -> Iterator[str]:
-    for line in text.splitlines():
-        printable = _ESCAPED.sub(" ", line)
-        yield f"{' ' * indent}# {printable}".rstrip()
-
-
-def _mapping(value: Mapping[str, Any], indent: int, notes: Mapping[str, str]) -> Iterator[str]:
+def _mapping(value: Mapping[str, Any], indent: int, of_author: bool = False) -> Iterator[str]:
+    """of_author: in data of the author's own, where `label` is just a word."""
     for name, item in value.items():
-        if name in _TEXTS and isinstance(item, dict) and list(item) == [DEFAULT_LANGUAGE]:
+        if not of_author and name in _TEXTS and isinstance(item, dict) and list(item) == [DEFAULT_LANGUAGE]:
             item = item[DEFAULT_LANGUAGE]
-        yield from _entry(f"{' ' * indent}{_text(name)}:", item, indent + 2, notes)
+        yield from _entry(f"{' ' * indent}{_text(name)}:", item, indent + 2, of_author or name in _OF_AUTHOR)
 
 
-def _entry(head: str, value: Any, indent: int, notes: Mapping[str, str]) -> Iterator[str]:
+def _entry(head: str, value: Any, indent: int, of_author: bool) -> Iterator[str]:
     if isinstance(value, dict) and value:
         yield head
-        yield from _mapping(value, indent, notes)
+        yield from _mapping(value, indent, of_author)
     elif isinstance(value, list) and value:
         yield head
-        yield from _sequence(value, indent, notes)
+        yield from _sequence(value, indent, of_author)
     else:
         yield f"{head} {_scalar(value)}"
 
 
-def _sequence(value: Sequence[Any], indent: int, notes: Mapping[str, str]) -> Iterator[str]:
+def _sequence(value: Sequence[Any], indent: int, of_author: bool) -> Iterator[str]:
     pad = " " * indent
     for item in value:
         if isinstance(item, dict) and item:
-            yield from _comment(notes.get(str(item.get("key", "")), "") if "type" in item else "", indent)
-            first, *rest = _mapping(item, indent + 2, notes)
+            first, *rest = _mapping(item, indent + 2, of_author)
             yield f"{pad}- {first[indent + 2 :]}"
             yield from rest
         elif isinstance(item, list) and item:
             yield f"{pad}-"
-            yield from _sequence(item, indent + 2, notes)
+            yield from _sequence(item, indent + 2, of_author)
         else:
             yield f"{pad}- {_scalar(item)}"
 
