@@ -1,0 +1,1 @@
+"""The Dagster graph, one module per Dagster concept. Empty on purpose; `definitions.py` puts the parts together."""

@@ -1,0 +1,125 @@
+"""
+The alerts that need no Prometheus: what is wrong now, judged from the ledger, and how it is told to a webhook.
+
+The rules mean the same as those of deploy/prometheus/alerts.yml. An alert names forms, integrations and numbers, never an
+answer (Promise 10).
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import IO, Any, Literal
+
+from collect_pipelines.errors import TryLater
+from collect_pipelines.model import Ledger
+
+__all__ = ["Alert", "Kind", "Status", "evaluate", "message", "post"]
+
+Kind = Literal["late", "blocked", "quarantine", "dead_letters"]
+Status = Literal["fired", "resolved"]
+
+POST_TIMEOUT_SECONDS = 5.0  # all alerts of a minute are one request
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that a person should look at. The same (kind, subject) is the same alert for as long as it lasts."""
+
+    kind: Kind
+    subject: str
+    """Name of the integration, or for quarantine the form."""
+    severity: Literal["critical", "warning"]
+    form: str
+    message: str
+    fix: str
+
+
+def evaluate(ledger: Iterable[Ledger], held: Mapping[str, int], late_after_seconds: float) -> list[Alert]:
+    """
+    What is wrong now, in the order of the ledger.
+
+    held: open quarantine entries by form. late_after_seconds: an entry pending for longer is late.
+    """
+    alerts = []
+    for row in ledger:
+        alerts += _of_integration(row, late_after_seconds)
+    alerts += [_quarantine(form, count) for form, count in sorted(held.items()) if count]
+    return alerts
+
+
+def _of_integration(row: Ledger, late_after_seconds: float) -> list[Alert]:
+    found = []
+    late = row.oldest_pending_seconds or 0.0
+    show = f"collect integrations show {row.integration}"
+    if row.state == "blocked":
+        text = f"{row.integration} ({row.kind}) of form {row.form} needs a person: {row.reason or 'no reason is recorded'}"
+        found.append(Alert("blocked", row.integration, "critical", row.form, text, row.fix or f"{show} names the reason and the fix."))
+    elif row.state == "active" and late > late_after_seconds:
+        text = f"{row.integration} ({row.kind}) of form {row.form} is late: {row.pending} pending, the oldest for {late:.0f} s."
+        found.append(Alert("late", row.integration, "critical", row.form, text, f"{show} names the reason and the fix."))
+    if row.dead_lettered:
+        text = f"{row.integration} ({row.kind}) of form {row.form}: the receiver refused {row.dead_lettered} for good."
+        found.append(Alert("dead_letters", row.integration, "warning", row.form, text, "collect failures list shows each with its reason."))
+    return found
+
+
+def _quarantine(form: str, count: int) -> Alert:
+    text = f"Form {form} has {count} in quarantine: validation holds them back."
+    return Alert("quarantine", form, "warning", form, text, "collect failures list shows the rule and the question of each.")
+
+
+def message(fired: Collection[Alert], resolved: Collection[Mapping[str, str]], at: datetime) -> dict[str, Any]:
+    """
+    The document that is posted: `text` for chat services that show it as it is, the rest for programs.
+
+    resolved: kind, subject and message of alerts that are over.
+    """
+    entries = [{"status": "fired", **asdict(alert)} for alert in fired] + [{"status": "resolved", **entry} for entry in resolved]
+    lines = [f"{entry['status'].upper()}: {entry['message']}" for entry in entries]
+    return {"source": "collect-pipelines", "at": at.isoformat(), "text": "\n".join(lines), "alerts": entries}
+
+
+def post(url: str, document: Mapping[str, Any]) -> None:
+    """
+    Sends the document as JSON; returns when the receiver said 2xx. Follows no redirect.
+
+    Raises TryLater, without the URL (it may hold a token), when the receiver did not take it.
+    """
+    request = urllib.request.Request(  # noqa: S310 - the operator's own URL; the opener below speaks HTTP only
+        url, json.dumps(document).encode(), {"Content-Type": "application/json", "User-Agent": "collect-pipelines"}, method="POST"
+    )
+    try:
+        with _OPENER.open(request, timeout=POST_TIMEOUT_SECONDS):
+            return
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        raise TryLater(f"The alert webhook answered {exc.code}.") from None
+    except (OSError, ValueError) as exc:
+        raise TryLater(f"The alert webhook can't be reached ({type(exc).__name__}).", unknown=True) from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> None:
+        """None makes urllib raise the 3xx as it is: an alert goes where the operator said and nowhere else."""
+        return
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+        _NoRedirect(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+_OPENER = _opener()

@@ -1,0 +1,1 @@
+"""Dagster's handles on the library's objects; no logic. Empty on purpose: import the module that is meant."""
