@@ -1,4 +1,4 @@
-"""From YAML text to a form definition, every fault with file, line and path; and the published JSON Schema of form files."""
+"""From YAML text to a form definition, every fault with file, line and path."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, Question
 from collect_pipelines.forms.faults import Faults, Place, form_faults, spell
+from collect_pipelines.forms.file_schema import form_json_schema
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.yaml_tree import Tree, YamlFault, read_tree
 
@@ -40,16 +41,6 @@ def read_form(text: str | bytes, source: str = "form.yaml") -> FormDefinition:
         raise _invalid(source, [(_line(tree, place), place, message) for place, message in found]) from exc
     except RecursionError as exc:
         raise _invalid(source, [(1, (), "is nested too deep; flatten it")]) from exc
-
-
-def form_json_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of form files, for editors; published as docs/form.schema.json."""
-    schema = FormDefinition.model_json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "collect-pipelines form",
-        **{name: value for name, value in schema.items() if name != "title"},
-    }
 
 
 def _invalid(source: str, found: list[tuple[int, Place, str]]) -> FormInvalid:
