@@ -16,11 +16,11 @@ from collect_pipelines.forms.faults import (
     Fault,
     Faults,
     clean_text,
-    form_faults,
     plain_data,
-    question_faults,
     slug_fault,
 )
+from collect_pipelines.forms.form_faults import form_faults
+from collect_pipelines.forms.question_faults import question_faults
 
 __all__ = [
     "CheckSettings",

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, Question
-from collect_pipelines.forms.faults import Faults, Place, form_faults, spell
+from collect_pipelines.forms.faults import Faults, Place, spell
 from collect_pipelines.forms.file_schema import form_json_schema
+from collect_pipelines.forms.form_faults import form_faults
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.yaml_tree import Tree, YamlFault, read_tree
 
