@@ -11,7 +11,7 @@ from typing import Any
 
 from collect_pipelines.errors import ConfigInvalid
 
-__all__ = ["Settings", "setting_name"]
+__all__ = ["Settings", "environment_secret", "setting_name"]
 
 PREFIX = "COLLECT_"
 
@@ -31,6 +31,7 @@ class Settings:
     host: str = _setting("Address every server of ours binds to. Keep it on loopback unless a gateway stands before it.", "127.0.0.1")
     ingest_port: int = _setting("Port of the ingest endpoint.", 8080)
     ingest_workers: int = _setting("Ingest processes sharing the port.", 1)
+    ingest_drain_seconds: float = _setting("Seconds /readyz answers 503 before a stopping ingest process closes its port.", 0.5)
     postgres_port: int = _setting("Port of the embedded Postgres.", 5544)
     dagster_port: int = _setting("Port of the Dagster web server.", 3000)
     code_server_port: int = _setting("Port of Dagster's code server.", 4266)
@@ -50,6 +51,10 @@ class Settings:
     warehouse_path: Path | None = _setting("DuckDB file of the default warehouse. Unset: warehouse.duckdb in the data folder.", None)
     lane_linger_seconds: float = _setting("A drain run ends after so many idle seconds.", 600.0)
     lane_lifetime_seconds: float = _setting("A drain run hands over to its successor after so many seconds.", 1800.0)
+    api_key: str | None = _setting(
+        "API key that `collect send` and `collect responses submit` use. Unset: the one kept in the data folder.", None, secret=True
+    )
+    dagster_keep_days: int = _setting("Dagster's runs, events and logs are removed after so many days; the newest per form stay.", 14)
     alert_webhook_url: str | None = _setting("Where alerts are posted as JSON. Unset: alerts are only recorded.", None, secret=True)
     alert_late_seconds: float = _setting("A response undelivered for so long raises the lateness alert.", 300.0)
     log_format: str = _setting("json or text.", "json")
@@ -65,6 +70,11 @@ class Settings:
                 continue
             values[spec.name] = _convert(setting_name(spec.name), raw, spec.type)
         return cls(**values)
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that make another process read the same settings; it holds secrets."""
+        values = {setting_name(spec.name): getattr(self, spec.name) for spec in fields(self)}
+        return {name: str(value) for name, value in values.items() if value is not None}
 
     @property
     def local_sheets_url(self) -> str:
@@ -85,6 +95,11 @@ class Settings:
 def setting_name(field_name: str) -> str:
     """The environment variable of a field: `ingest_port` -> `COLLECT_INGEST_PORT`."""
     return PREFIX + field_name.upper()
+
+
+def environment_secret(name: str) -> str | None:
+    """The value of a variable that a secret reference `env:NAME` points to; None when it is unset or empty."""
+    return os.environ.get(name) or None
 
 
 def _convert(name: str, raw: str, wanted: Any) -> Any:

@@ -1,0 +1,72 @@
+"""How a command ends badly: one exit code per kind of trouble, and three lines on standard error instead of a traceback."""
+
+import sys
+
+import click
+
+from collect_pipelines.errors import CollectError
+
+__all__ = ["DELIVERY_INCOMPLETE", "EXIT_CODES", "INTERRUPTED", "QUARANTINED", "UNAVAILABLE", "exit_code", "report"]
+
+USAGE = 2
+INVALID = 3
+NOT_FOUND = 4
+QUARANTINED = 5
+DELIVERY_INCOMPLETE = 6
+UNAVAILABLE = 7
+TIMED_OUT = 8
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    0: "Done.",
+    1: "Unexpected: a fault of ours, or an error without a better code.",
+    USAGE: "The command line is wrong.",
+    INVALID: "A form, a setting or an input is not valid, or contradicts what is stored.",
+    NOT_FOUND: "What was named does not exist.",
+    QUARANTINED: "Done, but validation holds back or refuses some responses.",
+    DELIVERY_INCOMPLETE: "Not everything was delivered; what is left is kept and tried again.",
+    UNAVAILABLE: "Something needed (Postgres, a port, a destination, access) is not available, or needs a person.",
+    TIMED_OUT: "Waiting took longer than allowed.",
+    INTERRUPTED: "Interrupted with Ctrl-C.",
+}
+"""Every exit code of `collect` and what it means."""
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code for an error; the only place that decides it."""
+    match error:
+        case CollectError():
+            return error.exit_code
+        case click.ClickException():
+            return error.exit_code
+        case KeyboardInterrupt() | EOFError() | click.Abort():
+            return INTERRUPTED
+        case TimeoutError():
+            return TIMED_OUT
+        case _:
+            return 1
+
+
+def report(error: BaseException) -> int:
+    """Says on standard error what is wrong, where, and what to do next. Returns the exit code."""
+    match error:
+        case CollectError():
+            _tell(error)
+        case click.ClickException():
+            error.show()
+        case KeyboardInterrupt() | EOFError() | click.Abort():
+            click.echo("Interrupted.", err=True)
+        case TimeoutError():
+            click.echo(f"Error: {error}", err=True)
+        case _:
+            sys.excepthook(type(error), error, error.__traceback__)
+            click.echo("This is a fault of collect. Please report it together with the lines above.", err=True)
+    return exit_code(error)
+
+
+def _tell(error: CollectError) -> None:
+    click.echo(f"Error: {error.message}", err=True)
+    for problem in getattr(error, "problems", ()):
+        click.echo(f"  {problem}", err=True)
+    if error.fix:
+        click.echo(f"Next:  {error.fix}", err=True)

@@ -1,0 +1,70 @@
+"""The tree of commands, and what happens when one fails."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from collect_pipelines import __version__
+from collect_pipelines.cli.failures import EXIT_CODES, report
+from collect_pipelines.cli.lazy import LazyCommand, LazyGroup
+
+__all__ = ["COMMANDS", "collect", "main"]
+
+ROOM = "collect_pipelines.cli"
+
+COMMANDS = {
+    "demo": LazyCommand(f"{ROOM}.demo", "Run everything with sample data and watch the first response arrive."),
+    "up": LazyCommand(f"{ROOM}.up", "Run everything: Postgres, ingest, Dagster, metrics, a local Google Sheets."),
+    "status": LazyCommand(f"{ROOM}.status", "Show where all responses stand, per form and integration."),
+    "trace": LazyCommand(f"{ROOM}.trace", "Tell the story of one response: accepted, checked, delivered."),
+    "send": LazyCommand(f"{ROOM}.send", "Send every row of a CSV file as a response, through HTTP."),
+    "forms": LazyCommand(f"{ROOM}.forms", "Check, publish, list, show and infer form definitions."),
+    "responses": LazyCommand(f"{ROOM}.responses", "Submit, list and show responses."),
+    "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),
+    "keys": LazyCommand(f"{ROOM}.keys", "Create, list and revoke API keys."),
+    "sync": LazyCommand(f"{ROOM}.sync", "Validate and deliver in this process until nothing is pending."),
+    "doctor": LazyCommand(f"{ROOM}.doctor", "Check everything this installation needs, and say what to repair."),
+    "db": LazyCommand(f"{ROOM}.db", "Look after the database schema."),
+    "serve": LazyCommand(f"{ROOM}.serve", "Run one server in the foreground, for containers and units."),
+}
+
+
+class Root(LazyGroup):
+    """The command `collect`: every error ends as an exit code and words, never as a traceback of a CollectError."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **options: Any) -> NoReturn:
+        """Runs one command line and exits the process."""
+        options["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name or "collect", *rest, **options)
+        except Exception as error:  # noqa: BLE001 - the one place where every failure becomes an exit code
+            code = report(error)
+        except KeyboardInterrupt as error:
+            code = report(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_codes() -> str:
+    lines = "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"\b\nExit codes:\n{lines}"
+
+
+@click.group(cls=Root, lazy=COMMANDS, epilog=_exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="collect")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of everything the product keeps on disk. Default: COLLECT_DATA_DIR, else .collect",
+)
+@click.pass_context
+def collect(ctx: click.Context, data_dir: Path | None) -> None:
+    """Form responses in; clean, exactly-once rows out; and for every response you can see where it is."""
+    ctx.obj = data_dir
+
+
+def main() -> NoReturn:
+    """Entry point of the program `collect`."""
+    collect.main()

@@ -1,0 +1,104 @@
+"""A CSV file as responses: each row gets an id that is the same whenever the file is sent."""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from collect_pipelines.errors import Invalid
+
+if TYPE_CHECKING:
+    from collect_pipelines.forms.definition import FormDefinition
+
+__all__ = ["Row", "chunks", "count_rows", "read_rows"]
+
+BATCH_ITEMS = 500  # half of what the endpoint takes: a batch stays well under its 5 MiB with ordinary answers
+BATCH_BYTES = 4_000_000  # the endpoint takes 5 MiB
+ENCODINGS = ("utf-8-sig", "cp1252")  # exports of older office programs are not UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row on its way: its line in the file and the NDJSON line that carries it."""
+
+    line: int
+    response_id: str
+    body: bytes
+
+
+def count_rows(path: Path) -> int:
+    """How many responses the file holds; reads it once."""
+    return sum(1 for _ in _records(path))
+
+
+def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
+    """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
+    from collect_pipelines.forms.rows import submission_of_row
+
+    seen: Counter[bytes] = Counter()
+    for line, record in _records(path):
+        try:
+            given, answers = submission_of_row(definition, record)
+        except Invalid as exc:
+            raise Invalid(f"{path}:{line}: {exc.message}", fix=exc.fix) from exc
+        response_id = given or _derived_id(definition.form, answers, seen)
+        document = {"id": response_id, "answers": answers, "source": "csv"}
+        yield Row(line, response_id, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def chunks(rows: Iterator[Row], most: int = BATCH_ITEMS) -> Iterator[list[Row]]:
+    """The rows in groups the endpoint takes as one batch."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        if group and (len(group) >= most or size + len(row.body) > BATCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += len(row.body) + 1
+    if group:
+        yield group
+
+
+def _derived_id(form: str, answers: dict[str, Any], seen: Counter[bytes]) -> str:
+    """
+    An id from the content, for files without an id column.
+
+    The same row has the same id wherever it stands in whichever file; of several equal rows each has its own, by count.
+    """
+    content = hashlib.sha256(json.dumps([form, answers], sort_keys=True, ensure_ascii=False).encode()).digest()
+    seen[content] += 1
+    return str(UUID(bytes=hashlib.sha256(content + str(seen[content]).encode()).digest()[:16], version=8))
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    with path.open(encoding=_encoding(path), newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader, None)
+        if not header:
+            raise Invalid(f"{path} is empty.", fix="The first line names the columns, every other line is a response.")
+        for record in reader:
+            if not any(record):
+                continue
+            if len(record) > len(header):
+                raise Invalid(
+                    f"{path}:{reader.line_num}: {len(record)} cells, but the header has {len(header)}.", fix="Quote cells with commas."
+                )
+            yield reader.line_num, dict(zip(header, record + [""] * (len(header) - len(record)), strict=True))
+
+
+def _encoding(path: Path) -> str:
+    for encoding in ENCODINGS:
+        try:
+            with path.open(encoding=encoding) as file:
+                while file.read(1 << 20):
+                    pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"  # every byte is a character there: nothing is dropped

@@ -1,0 +1,98 @@
+"""`collect sync`: validate and deliver here and now."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collect_pipelines.cli.connection import database_url, open_database
+from collect_pipelines.cli.failures import DELIVERY_INCOMPLETE, QUARANTINED, UNAVAILABLE
+from collect_pipelines.cli.options import json_option, pass_settings
+from collect_pipelines.cli.output import print_json, say
+from collect_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from collect_pipelines.sync.report import Report
+
+__all__ = ["command"]
+
+VALIDATION = "validation"
+
+
+@click.command()
+@click.option("--form", help="Only this form.")
+@click.option("--destination", help="Only this kind of destination, e.g. warehouse; forms are validated all the same.")
+@json_option
+@pass_settings
+def command(settings: Settings, form: str | None, destination: str | None, as_json: bool) -> int:
+    """
+    Validate and deliver in this process until nothing is pending.
+
+    The exit code tells: 0 all delivered, 5 some responses are quarantined, 6 some wait for a later attempt, 7 a destination
+    needs a person.
+    """
+    with database_url(settings) as url:
+        reports = [_shown(report, as_json) for report in run_lanes(settings, url, _kinds(settings, destination), form)]
+        pending = _pending(settings, form, destination)
+    if as_json:
+        print_json({"reports": reports, "pending": pending})
+    else:
+        say("Nothing is pending." if not pending else f"{pending} deliveries are pending. See: collect status")
+    return outcome_code(reports, pending)
+
+
+def run_lanes(settings: Settings, url: str, kinds: list[str], form: str | None) -> Iterator["Report"]:
+    """Every micro-batch of validation first, then of each kind of destination."""
+    import os
+
+    from collect_pipelines.sync.lane import Lane
+
+    forms = frozenset({form}) if form else None
+    for kind in (VALIDATION, *kinds):
+        yield from Lane(url, settings, kind, f"collect-sync:{os.getpid()}").drain(forms)
+
+
+def outcome_code(reports: list["Report"], pending: int) -> int:
+    """The exit code for what happened; the worst thing decides."""
+    outcomes = {report.outcome for report in reports}
+    if "blocked" in outcomes:
+        return UNAVAILABLE
+    if pending or outcomes & {"postponed", "failed", "parked"}:
+        return DELIVERY_INCOMPLETE
+    return QUARANTINED if any(report.quarantined for report in reports) else 0
+
+
+def _kinds(settings: Settings, destination: str | None) -> list[str]:
+    from collect_pipelines import plugins
+
+    if destination is not None:
+        return [plugins.find(plugins.DESTINATIONS, destination).kind]
+    return [plugin.kind for plugin in plugins.installed(plugins.DESTINATIONS)]
+
+
+def _pending(settings: Settings, form: str | None, destination: str | None) -> int:
+    with open_database(settings) as database, database.begin() as connection:
+        from collect_pipelines.store.forms import find_form
+        from collect_pipelines.store.ledger import ledger
+
+        rows = ledger(connection, find_form(connection, form).form_id if form else None)
+    return sum(row.pending for row in rows if row.state != "paused" and destination in (None, row.kind))
+
+
+def _shown(report: "Report", as_json: bool) -> "Report":
+    if not as_json:
+        say(_line(report))
+    return report
+
+
+def _line(report: "Report") -> str:
+    what = report.integration or "validation"
+    place = f"{report.form} {report.from_position}-{report.to_position}"
+    counts: dict[str, Any] = {
+        "rows": report.rows,
+        "delivered": report.delivered,
+        "quarantined": report.quarantined,
+        "refused": report.rejected,
+    }
+    numbers = ", ".join(f"{value} {name}" for name, value in counts.items() if value)
+    return f"{what}: {place} {report.outcome}: {numbers or 'nothing to do'} in {report.seconds:.1f} s. {report.message or ''}".rstrip()
