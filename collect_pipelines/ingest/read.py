@@ -1,0 +1,107 @@
+"""GET one response, its timeline, and a form's responses page by page."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from collect_pipelines.ingest.envelope import clean_id
+from collect_pipelines.ingest.problems import Problem
+from collect_pipelines.ingest.request import Reply, Request, json_reply
+from collect_pipelines.ingest.services import Services
+from collect_pipelines.ingest.submit import open_form
+from collect_pipelines.store.batches import attempts_of
+from collect_pipelines.store.keys import ApiKey
+from collect_pipelines.store.log import StoredEntry, find_responses, list_responses
+
+__all__ = ["list_form_responses", "show_response", "show_timeline"]
+
+MAX_PAGE = 1_000
+USUAL_PAGE = 100
+
+
+async def show_response(services: Services, request: Request) -> Reply:
+    """The newest revision, with the ETag that an edit names in If-Match. 410 for one that was deleted."""
+    newest = (await _revisions(services, request))[-1]
+    if newest.operation == "delete":
+        raise Problem("response-erased")
+    document = {**_as_json(newest), "answers": newest.answers, "flags": newest.flags}
+    return json_reply(200, document, [(b"etag", b'"%d"' % newest.revision)], response_id=newest.response_id)
+
+
+async def show_timeline(services: Services, request: Request) -> Reply:
+    """Every revision and every delivery of it, oldest first: where the response is, and where it has been."""
+    entries = await _revisions(services, request)
+    events: list[dict[str, Any]] = []
+    for entry in entries:
+        facts = {"position": entry.position, "revision": entry.revision}
+        events.append({"at": entry.received_at, "event": _received(entry.operation), **facts, "version": entry.version})
+        for trace in await services.threads.read(attempts_of, entry.form_id, entry.position):
+            delivery = {"integration": trace.integration, "kind": trace.kind, "batch_no": trace.batch_no, "attempts": trace.attempts}
+            events.append({"at": trace.planned_at, "event": "planned", **facts, **delivery})
+            if trace.state != "planned":
+                ended = {"at": trace.landed_at or trace.planned_at, "event": trace.state, "error": trace.error}
+                events.append({**ended, **facts, **delivery})
+    for event in events:
+        event["at"] = _utc(event["at"])
+    events.sort(key=lambda event: event["at"])
+    document = {"id": entries[-1].response_id, "form": entries[-1].form, "events": events}
+    return json_reply(200, document, response_id=entries[-1].response_id)
+
+
+async def list_form_responses(services: Services, request: Request) -> Reply:
+    """A page of the form's log in position order; `next` is the cursor of the following page, null at the end."""
+    _, form = await open_form(services, request, "read")
+    after = request.number("after", 0)
+    limit = min(request.number("limit", USUAL_PAGE), MAX_PAGE) or 1
+    entries = await services.threads.read(list_responses, form.form_id, after, limit)
+    document = {
+        "form": form.reference,
+        "responses": [{**_as_json(entry), "answers": entry.answers, "flags": entry.flags} for entry in entries],
+        "next": entries[-1].position if len(entries) == limit else None,
+    }
+    return json_reply(200, document, items=len(entries))
+
+
+async def _revisions(services: Services, request: Request) -> list[StoredEntry]:
+    """All revisions of the response in the path, oldest first, of the one form that has it."""
+    key = await services.authenticator.require(request, "read")
+    response_id = clean_id(request.parameters["id"], "#")
+    entries = await services.threads.read(find_responses, response_id, key.organization)
+    wanted = request.parameters.get("form") or request.query().get("form")
+    if wanted is not None:
+        form = await services.forms.open(key, wanted)
+        entries = [entry for entry in entries if entry.form_id == form.form_id]
+    if not entries:
+        raise Problem("unknown-response")
+    _refuse_ambiguity(key, entries)
+    request.form = entries[0].form
+    return sorted(entries, key=lambda entry: entry.revision)
+
+
+def _refuse_ambiguity(key: ApiKey, entries: Sequence[StoredEntry]) -> None:
+    forms = sorted({entry.form for entry in entries})
+    if len(forms) > 1:
+        raise Problem("ambiguous-id", f"The forms {', '.join(forms)} of {key.organization} have a response of this id.")
+
+
+def _as_json(entry: StoredEntry) -> dict[str, Any]:
+    return {
+        "id": entry.response_id,
+        "form": entry.form,
+        "position": entry.position,
+        "revision": entry.revision,
+        "operation": entry.operation,
+        "version": entry.version,
+        "submitted_at": _utc(entry.submitted_at),
+        "received_at": _utc(entry.received_at),
+        "source": entry.source,
+        "respondent": entry.respondent,
+    }
+
+
+def _received(operation: str) -> str:
+    return {"create": "received", "edit": "edited", "delete": "deleted", "release": "released"}[operation]
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)

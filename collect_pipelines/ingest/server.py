@@ -1,0 +1,112 @@
+"""The ingest server: one process or several sharing one port, each an event loop with its own writer."""
+
+import asyncio
+import logging
+import os
+import socket
+from types import FrameType
+
+import uvicorn
+
+from collect_pipelines.errors import PortTaken
+from collect_pipelines.ingest.app import IngestApp, make_services
+from collect_pipelines.ingest.protocol import BoundedProtocol
+from collect_pipelines.ingest.workers import Workers
+from collect_pipelines.settings import Settings, setting_name
+from collect_pipelines.store.writer import Writer
+from collect_pipelines.telemetry.ingest_metrics import IngestMetrics, share_between_workers
+from collect_pipelines.telemetry.logs import configure_logging, get_logger
+
+__all__ = ["serve"]
+
+BACKLOG = 2_048  # connections the kernel keeps while the event loop is busy
+MAX_CONNECTIONS = 10_000  # per process; a connection costs a file descriptor and about 10 KB
+KEEP_ALIVE_SECONDS = 75  # longer than a gateway's usual 60 s, so that it is the gateway who closes
+GRACE_SECONDS = 8  # for requests in flight after the port is closed; with the drain time below 10 s in all
+
+log = get_logger(__name__)
+
+
+def serve(settings: Settings, database_url: str) -> None:
+    """
+    Serves until SIGTERM or SIGINT, then answers /readyz with 503, finishes what it has begun, and returns.
+
+    Raises PortTaken at once when the port can't be bound. Postgres may be away: requests are answered 503 until it is back.
+    """
+    configure_logging(settings)
+    listener = _bind(settings)
+    if settings.ingest_workers > 1:
+        share_between_workers(settings.data_dir / "ingest-metrics")
+        Workers(_work, (settings, database_url, listener), settings.ingest_workers).run()
+    else:
+        _work(settings, database_url, listener)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    # As every server does: connections of an earlier run that linger in TIME_WAIT don't count.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.ingest_port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        name = setting_name("ingest_port")
+        raise PortTaken(
+            f"The ingest endpoint can't bind port {settings.ingest_port} on {settings.host}: {exc.strerror or exc}.",
+            fix=f"Stop the process that uses it, or set {name} (or {setting_name('host')}).",
+        ) from exc
+    return listener
+
+
+def _work(settings: Settings, database_url: str, listener: socket.socket) -> None:
+    """One worker process, from start to stop."""
+    configure_logging(settings)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    metrics = IngestMetrics()
+    app = IngestApp(make_services(database_url, Writer(database_url), metrics))
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    port = listener.getsockname()[1]
+    log.info("ingest_started", msg=f"Serving on {settings.host}:{port}.", port=port, worker=os.getpid())
+    _Server(config, app, settings.ingest_drain_seconds).run(sockets=[listener])
+    log.info("ingest_stopped", msg="Every request that had begun was answered.", worker=os.getpid())
+
+
+class _Server(uvicorn.Server):
+    """Tells gateways to turn away before it closes the port."""
+
+    def __init__(self, config: uvicorn.Config, app: IngestApp, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._draining_since: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the drain, a second one ends it."""
+        if self._app.services.stopping:
+            self.should_exit = True
+        self._app.services.stopping = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if self._app.services.stopping and not self.should_exit:
+            now = asyncio.get_running_loop().time()
+            self._draining_since = self._draining_since or now
+            self.should_exit = now - self._draining_since >= self._drain_seconds
+        return await super().on_tick(counter)

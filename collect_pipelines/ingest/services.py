@@ -1,0 +1,53 @@
+"""What the handlers of one ingest process share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from collect_pipelines.ingest.authentication import Authenticator
+from collect_pipelines.ingest.forms import FormBook
+from collect_pipelines.ingest.threads import StoreThreads
+from collect_pipelines.model import Accepted, Submission
+from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
+
+if TYPE_CHECKING:
+    from collect_pipelines.ingest.health import Readiness
+
+__all__ = ["ResponseWriter", "Services"]
+
+
+class ResponseWriter(Protocol):
+    """The durable log's writer as this room uses it; see collect_pipelines.store.writer.Writer."""
+
+    @property
+    def ready(self) -> bool:
+        """True while it is connected and may store."""
+
+    @property
+    def durability_problems(self) -> tuple[str, ...]:
+        """Settings of Postgres that would lose what it acknowledges; nothing is accepted while there are any."""
+
+    async def start(self) -> None:
+        """Connects in the background."""
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Returns only after the commit (promise 1). Raises Unavailable, OutcomeUnknown or DurabilityOff."""
+
+    async def accept_many(self, submissions: Sequence[Submission]) -> list[Accepted]:
+        """All of them in one transaction; one result each, in order."""
+
+    async def stop(self) -> None:
+        """Finishes what is in flight."""
+
+
+@dataclass(slots=True)
+class Services:
+    """One per process; `stopping` is set when the process was asked to end."""
+
+    threads: StoreThreads
+    authenticator: Authenticator
+    forms: FormBook
+    writer: ResponseWriter
+    metrics: IngestMetrics
+    readiness: "Readiness"
+    stopping: bool = False

@@ -1,0 +1,135 @@
+"""POST a response, validate it without storing, PUT a new revision, DELETE it."""
+
+from typing import Any
+
+from collect_pipelines.errors import Unavailable
+from collect_pipelines.ingest.accept import Checked, check, checks_as_json, stored_checks, submission_of
+from collect_pipelines.ingest.body import JSON_TYPES, media_type, read_body
+from collect_pipelines.ingest.door import read_json
+from collect_pipelines.ingest.envelope import Envelope, clean_id, read_envelope
+from collect_pipelines.ingest.forms import OpenForm
+from collect_pipelines.ingest.identity import identify, replaced_revision, revision_in
+from collect_pipelines.ingest.problems import Problem
+from collect_pipelines.ingest.receipts import STORED, problem_of, receipt, receipt_headers
+from collect_pipelines.ingest.request import Reply, Request, json_reply
+from collect_pipelines.ingest.services import Services
+from collect_pipelines.model import Accepted, Submission
+from collect_pipelines.store.keys import ApiKey, Scope
+from collect_pipelines.store.log import list_responses
+
+__all__ = ["delete_response", "edit_response", "open_form", "submit_response", "validate_response"]
+
+_OUTCOMES = {"accepted": "accepted", "replayed": "duplicate"}
+_NOTHING_CHECKED = Checked((), [], {})
+
+
+async def submit_response(services: Services, request: Request) -> Reply:
+    """201 once it is committed, and the same 201 for every replay (promises 1 and 2)."""
+    key, form = await open_form(services, request, "ingest")
+    envelope = await _read(request)
+    _refuse_revision(envelope)
+    response_id, by_key = identify(request, envelope, form.form_id)
+    return await _create(services, request, key, form, envelope, response_id, by_key)
+
+
+async def validate_response(services: Services, request: Request) -> Reply:
+    """What `submit_response` would say, with 200 instead of 201; nothing is written."""
+    key, form = await open_form(services, request, "ingest")
+    envelope = await _read(request)
+    version = await services.forms.version(key, form, envelope.version)
+    checked = await check(version, envelope, envelope.response_id or "", request.language(), services.metrics)
+    document = {"valid": True, "form": form.reference, "version": version.number, "checks": checks_as_json(checked.outcomes)}
+    return json_reply(200, document)
+
+
+async def edit_response(services: Services, request: Request) -> Reply:
+    """A new revision that names the one it replaces; with `If-None-Match: *` a create under the id in the path."""
+    key, form = await open_form(services, request, "ingest")
+    envelope = await _read(request)
+    response_id = _id_in_path(request, envelope)
+    if request.text_header(b"if-none-match") == "*":
+        _refuse_revision(envelope)
+        return await _create(services, request, key, form, envelope, response_id, by_key=False)
+    replaces = replaced_revision(request, envelope.revision)
+    version = await services.forms.version(key, form, envelope.version)
+    checked = await check(version, envelope, response_id, request.language(), services.metrics)
+    submission = submission_of(form, version, envelope, response_id, checked, "edit", replaces)
+    return await _store(services, request, form, submission, checked, 200)
+
+
+async def delete_response(services: Services, request: Request) -> Reply:
+    """A last revision without answers; destinations that can, delete the row (promise 6)."""
+    key, form = await open_form(services, request, "ingest")
+    response_id = clean_id(request.parameters["id"], "#")
+    replaces = replaced_revision(request, revision_in(request.query().get("revision")))
+    version = await services.forms.version(key, form, None)
+    submission = submission_of(form, version, Envelope({}), response_id, _NOTHING_CHECKED, "delete", replaces)
+    return await _store(services, request, form, submission, _NOTHING_CHECKED, 200)
+
+
+async def open_form(services: Services, request: Request, scope: Scope) -> tuple[ApiKey, OpenForm]:
+    """The caller's key and the form in the path, noted on the request for log and metrics."""
+    key = await services.authenticator.require(request, scope)
+    form = await services.forms.open(key, request.parameters["form"])
+    request.form = form.reference
+    return key, form
+
+
+async def _read(request: Request) -> Envelope:
+    media_type(request, JSON_TYPES)
+    envelope = read_envelope(read_json(await read_body(request)))
+    request.source = envelope.source
+    return envelope
+
+
+async def _create(
+    services: Services, request: Request, key: ApiKey, form: OpenForm, envelope: Envelope, response_id: str, by_key: bool
+) -> Reply:
+    version = await services.forms.version(key, form, envelope.version)
+    checked = await check(version, envelope, response_id, request.language(), services.metrics)
+    submission = submission_of(form, version, envelope, response_id, checked)
+    return await _store(services, request, form, submission, checked, 201, by_key=by_key)
+
+
+async def _store(
+    services: Services, request: Request, form: OpenForm, submission: Submission, checked: Checked, status: int, *, by_key: bool = False
+) -> Reply:
+    accepted = await services.writer.accept(submission)
+    outcome = _OUTCOMES.get(accepted.outcome, "rejected")
+    if accepted.outcome not in STORED:
+        raise problem_of(accepted, by_idempotency_key=by_key)
+    if accepted.outcome == "replayed":
+        checks = await _checks_then(services, form, accepted, checked)
+    else:
+        checks = checks_as_json(checked.outcomes)
+    # Promise 1: the writer returned, so the commit is on disk; only now is it acknowledged.
+    return json_reply(
+        status,
+        receipt(form.reference, accepted, checks),
+        receipt_headers(accepted),
+        outcome=outcome,
+        response_id=accepted.response_id,
+        position=accepted.position,
+    )
+
+
+async def _checks_then(services: Services, form: OpenForm, accepted: Accepted, checked: Checked) -> list[dict[str, Any]]:
+    """What the checks said when it was stored: the replay of a 201 is that 201."""
+    assert accepted.position is not None
+    try:
+        (entry,) = await services.threads.transaction(list_responses, form.form_id, accepted.position - 1, 1)
+    except Unavailable as exc:
+        raise Problem("unavailable", "The response is stored, but its receipt can't be read now.") from exc
+    return stored_checks(checked.outcomes, entry.flags)
+
+
+def _id_in_path(request: Request, envelope: Envelope) -> str:
+    response_id = clean_id(request.parameters["id"], "#")
+    if envelope.response_id is not None and envelope.response_id != response_id:
+        raise Problem.at("envelope", "#/id", "`id` differs from the id in the path.")
+    return response_id
+
+
+def _refuse_revision(envelope: Envelope) -> None:
+    if envelope.revision is not None:
+        raise Problem.at("envelope", "#/revision", "A new response replaces no revision; to change a stored one, PUT it under its id.")

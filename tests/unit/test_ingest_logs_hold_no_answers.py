@@ -1,0 +1,75 @@
+"""The log has keys from one list; whatever else is handed to it stays out (promise 10)."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from collect_pipelines.errors import Unavailable
+from collect_pipelines.settings import Settings
+from collect_pipelines.telemetry.logs import LOG_KEYS, configure_logging, get_logger
+
+CANARY = "canary-4711"
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Reads the lines written so far; the process's logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = io.BytesIO()
+    configure_logging(Settings(), stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_a_line_is_json_with_time_level_event_and_module(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    get_logger("here").info("request", status=201, form=None)
+
+    (line,) = lines()
+    assert line.pop("ts").endswith("Z")
+    assert line == {"level": "info", "event": "request", "logger": "here", "status": 201}
+
+
+def test_a_key_that_is_not_listed_is_dropped(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    get_logger("here").info("request", answers={"q": CANARY}, authorization=CANARY)
+
+    assert CANARY not in json.dumps(lines())
+
+
+def test_the_text_of_a_foreign_exception_is_left_out(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    try:
+        raise ValueError(f"invalid input: {CANARY}")
+    except ValueError as error:
+        get_logger("here").error("internal_error", exc_info=error)
+        logging.getLogger("somebody").exception("broken %s", CANARY)
+
+    first, second = lines()
+    assert CANARY not in json.dumps([first, second])
+    assert first["error.type"] == "ValueError"
+    assert "test_the_text_of_a_foreign_exception_is_left_out" in first["error.stack"][-1]
+
+
+def test_the_text_of_our_own_error_is_kept(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    get_logger("here").error("internal_error", exc_info=Unavailable("Postgres can't be reached."))
+
+    assert lines()[0]["error.message"] == "Postgres can't be reached."
+
+
+def test_every_key_has_a_sentence() -> None:
+    assert all(text.endswith(".") for text in LOG_KEYS.values())
+
+
+@pytest.mark.usefixtures("lines")
+def test_text_format_is_one_line() -> None:
+    stream = io.BytesIO()
+    configure_logging(Settings(log_format="text"), stream)
+
+    get_logger("here").warning("worker_died", msg="Exit code 1.")
+
+    assert stream.getvalue().endswith(b" warning worker_died msg=Exit code 1. logger=here\n")
