@@ -39,7 +39,13 @@ class FrontDoor:
     """The ingest endpoint at a base URL, as seen with one API key."""
 
     def __init__(
-        self, url: str, key: str, *, waiting: Callable[[str], None] = lambda reason: None, sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        key: str,
+        *,
+        waiting: Callable[[str], None] = lambda reason: None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`waiting` is told why, each time a request has to be repeated later."""
         parts = urlsplit(url)
@@ -52,6 +58,7 @@ class FrontDoor:
         self._key = key
         self._waiting = waiting
         self._sleep = sleep
+        self._clock = clock
         self._connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str) -> Answer:
@@ -69,14 +76,14 @@ class FrontDoor:
             self._connection = None
 
     def _patiently(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = self._clock() + PATIENCE_SECONDS
         wait = FIRST_WAIT_SECONDS
         while True:
             answer, reason = self._once(method, path, body, headers)
             if answer is not None and answer.status not in (429, 503):
                 return answer
             asked = float(answer.headers.get("retry-after", wait)) if answer is not None else wait
-            if time.monotonic() + asked > deadline:
+            if self._clock() + asked > deadline:
                 if answer is not None:
                     return answer
                 raise Unavailable(

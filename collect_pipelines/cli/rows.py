@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from collect_pipelines.errors import Invalid
 
@@ -19,6 +19,7 @@ __all__ = ["Row", "chunks", "count_rows", "read_rows"]
 
 BATCH_ITEMS = 500  # half of what the endpoint takes: a batch stays well under its 5 MiB with ordinary answers
 BATCH_BYTES = 4_000_000  # the endpoint takes 5 MiB
+ROWS = UUID("6f1c4e1e-6c0b-5a5c-9d54-0b1f0f6f8f2a")  # namespace of ids made from content; changing it would send every file anew
 ENCODINGS = ("utf-8-sig", "cp1252")  # exports of older office programs are not UTF-8
 
 
@@ -40,7 +41,7 @@ def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
     """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
     from collect_pipelines.forms.rows import submission_of_row
 
-    seen: Counter[bytes] = Counter()
+    seen: Counter[str] = Counter()
     for line, record in _records(path):
         try:
             given, answers = submission_of_row(definition, record)
@@ -65,15 +66,15 @@ def chunks(rows: Iterator[Row], most: int = BATCH_ITEMS) -> Iterator[list[Row]]:
         yield group
 
 
-def _derived_id(form: str, answers: dict[str, Any], seen: Counter[bytes]) -> str:
+def _derived_id(form: str, answers: dict[str, Any], seen: Counter[str]) -> str:
     """
     An id from the content, for files without an id column.
 
     The same row has the same id wherever it stands in whichever file; of several equal rows each has its own, by count.
     """
-    content = hashlib.sha256(json.dumps([form, answers], sort_keys=True, ensure_ascii=False).encode()).digest()
+    content = hashlib.sha256(json.dumps([form, answers], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     seen[content] += 1
-    return str(UUID(bytes=hashlib.sha256(content + str(seen[content]).encode()).digest()[:16], version=8))
+    return str(uuid5(ROWS, f"{content}/{seen[content]}"))
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

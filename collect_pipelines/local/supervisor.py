@@ -30,6 +30,8 @@ SETTLED_SECONDS = 60.0  # alive for so long, a process begins again with the sho
 CHILD_STOP = (StopStep(signal.SIGTERM, 10.0),)
 STOP_SECONDS = 13.0  # for all of them together, before they are killed
 
+Wanted = Callable[[Settings, Application, Path], tuple[Service, ...]]
+
 
 @dataclass
 class _Kept:
@@ -52,10 +54,14 @@ class Supervisor:
     stop. Leaving the block stops everything, Postgres last. If this process is killed, all of it ends too.
     """
 
-    def __init__(self, settings: Settings, application: Application, *, say: Callable[[str], None]) -> None:
-        """`say` gets a sentence for people whenever something happens."""
+    def __init__(self, settings: Settings, application: Application, *, say: Callable[[str], None], wanted: Wanted = services) -> None:
+        """
+        say: gets a sentence for people whenever something happens.
+        wanted: which services to run, from settings, application and workspace file.
+        """
         self.settings = replace(settings, data_dir=settings.data_dir.absolute())
         self._application = application
+        self._wanted = wanted
         self._say = say
         self._postgres: EmbeddedPostgres | None = None
         self._environment: dict[str, str] = {}
@@ -155,7 +161,7 @@ class Supervisor:
         home = self.settings.data_dir / "dagster"
         workspace = self._application.prepare(home, "127.0.0.1", self.settings.code_server_port)
         self._environment = child_environment(self.settings, self.database_url, home)
-        wanted = services(self.settings, self._application, workspace)
+        wanted = self._wanted(self.settings, self._application, workspace)
         self._kept = [_Kept(service, LogFile(self.logs / f"{service.name}.log")) for service in wanted]
 
     def _launch(self, kept: _Kept) -> None:
