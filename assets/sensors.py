@@ -23,7 +23,7 @@ from collect_pipelines.store.leases import list_leases
 from collect_pipelines.store.validation import forms_to_validate
 from resources.installation import Installation
 
-__all__ = ["forms_sensor", "lane_sensor"]
+__all__ = ["forms_sensor", "keep", "lane_sensor"]
 
 LANE_SECONDS = 5  # Dagster's own loop: less would have no effect
 FORMS_SECONDS = 30
@@ -67,17 +67,21 @@ def lane_sensor(kind: str) -> dg.SensorDefinition:
         description=f"Keeps one run of the lane `{kind}` at work while there is something to do; ends runs that died unnoticed.",
     )
     def keep_lane(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult:
-        now = time.time()
-        situation, memory = _look(context, installation, kind, now)
-        decision = decide(situation)
-        _reap(context.instance, decision)
-        memory.suspects = decision.suspects
-        if decision.start:
-            # No run key: a failed run of the same key would keep the next one from starting for ever.
-            return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=memory.write())
-        return dg.SensorResult(skip_reason=f"{kind}: {decision.reason}.", cursor=memory.write())
+        return keep(kind, context.instance, installation, context.cursor, time.time())
 
     return keep_lane
+
+
+def keep(kind: str, instance: dg.DagsterInstance, installation: Installation, cursor: str | None, now: float) -> dg.SensorResult:
+    """One tick at the moment `now` (seconds since the epoch): ends the dead, and asks for a run when one is needed."""
+    situation, memory = _look(kind, instance, installation, cursor, now)
+    decision = decide(situation)
+    _reap(instance, decision)
+    memory.suspects = decision.suspects
+    if decision.start:
+        # No run key: a failed run of the same key would keep the next one from starting for ever.
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=memory.write())
+    return dg.SensorResult(skip_reason=f"{kind}: {decision.reason}.", cursor=memory.write())
 
 
 @dg.sensor(
@@ -98,8 +102,8 @@ def forms_sensor(context: dg.SensorEvaluationContext, installation: Installation
     return dg.SensorResult(dynamic_partitions_requests=requests)
 
 
-def _look(context: dg.SensorEvaluationContext, installation: Installation, kind: str, now: float) -> tuple[Situation, Memory]:
-    memory = Memory.read(context.cursor)
+def _look(kind: str, instance: dg.DagsterInstance, installation: Installation, cursor: str | None, now: float) -> tuple[Situation, Memory]:
+    memory = Memory.read(cursor)
     with installation.database() as database, database.begin() as connection:
         lease = next((lease for lease in list_leases(connection) if lease.name == f"lane:{kind}"), None)
         work = _has_work(connection, kind)
@@ -112,7 +116,7 @@ def _look(context: dg.SensorEvaluationContext, installation: Installation, kind:
         holder = run_of(lease.owner)
     situation = Situation(
         now=now,
-        runs=_runs(context.instance, kind),
+        runs=_runs(instance, kind),
         lease_held=held,
         holder=holder,
         work=work,
