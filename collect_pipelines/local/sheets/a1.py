@@ -38,8 +38,8 @@ def column_letters(index: int) -> str:
 
 
 def quoted_title(title: str) -> str:
-    """The tab title as it stands before the `!`: quoted when it is more than one plain word."""
-    if _PLAIN_TITLE.fullmatch(title):
+    """The tab title as it stands before the `!`: quoted when it is more than one plain word or looks like a cell."""
+    if _PLAIN_TITLE.fullmatch(title) and parse_range(title) is None:
         return title
     return "'" + title.replace("'", "''") + "'"
 

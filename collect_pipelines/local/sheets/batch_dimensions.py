@@ -31,8 +31,14 @@ def insert_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str
     """Inserts empty rows or columns; metadata behind them moves along."""
     tab, dimension, start, end = _span(context, request.get("range", {}))
     size = _size(tab, dimension)
-    if start > size or (request.get("inheritFromBefore") and start == 0):
-        raise InvalidRequest(f"range.startIndex[{start}] must be inside the grid of {size} {dimension.lower()}.")
+    inherits_before = request.get("inheritFromBefore", False)
+    if start > size:
+        raise InvalidRequest(f"range.startIndex is larger than current grid size ({size})")
+    if start == size and not inherits_before:
+        # nithinmurali/pygsheets issue 46: there is nothing behind to inherit from.
+        raise InvalidRequest(f"range.startIndex must be less than the grid size ({size}) if inheritFromBefore is false.")
+    if start == 0 and inherits_before:
+        raise InvalidRequest("range.startIndex must be greater than 0 if inheritFromBefore is true.")
     context.check_protection(tab, _stripe(tab, dimension, start, start + 1))
     mapping = dimensions.insert(tab, dimension, start, end - start)
     context.check_size()

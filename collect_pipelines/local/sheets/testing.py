@@ -5,6 +5,10 @@ Credentials files of a data folder: `person.json` (an authorized user who may ow
 nothing else is configured) and `service-account.json` (may own nothing; spreadsheets are shared with it).
 """
 
+import http.client
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from collect_pipelines.local.ports import free_port
 from collect_pipelines.local.sheets.faults import Fault, Faults
 from collect_pipelines.local.sheets.identity import Account, Identity
 from collect_pipelines.local.sheets.library import Library
@@ -21,8 +26,20 @@ from collect_pipelines.local.sheets.people import People
 from collect_pipelines.local.sheets.server import started
 from collect_pipelines.local.sheets.service import CallRecord, Service
 
-__all__ = ["Fault", "Limits", "RunningServer", "Switches", "google_credentials", "gspread_client", "running_server"]
+__all__ = [
+    "Fault",
+    "Limits",
+    "RunningServer",
+    "ServerProcess",
+    "Switches",
+    "google_credentials",
+    "gspread_client",
+    "running_server",
+    "server_process",
+]
 
+START_SECONDS = 30.0  # for a process on a busy machine
+LOOK_SECONDS = 0.05  # between two looks whether it answers
 GOOGLE_HOSTS = ("https://sheets.googleapis.com", "https://www.googleapis.com")
 
 
@@ -120,6 +137,68 @@ def running_server(data: Path, *, limits: Limits | None = None, switches: Switch
     """A server over `data` in a thread of this process, on any free port unless one is given."""
     with started(data, port=port, limits=limits, switches=switches) as running:
         yield RunningServer(running.service.base_url, running.service, data)
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """A server in a process of its own, so that it can be killed."""
+
+    base_url: str
+    data: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def person_credentials(self) -> Path:
+        """Credentials file of the person who owns files."""
+        return self.data / "person.json"
+
+    @property
+    def service_account_credentials(self) -> Path:
+        """Credentials file of the service account."""
+        return self.data / "service-account.json"
+
+    def kill(self) -> None:
+        """kill -9, and waits until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def server_process(data: Path, *, port: int = 0) -> Iterator[ServerProcess]:
+    """The server as a program over `data`; it answers when the block begins and is gone when it ends."""
+    port = port or free_port()
+    data.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "collect_pipelines.local.sheets", "--port", str(port), "--data", str(data)]
+    with (data / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own program, an argument list, no shell
+    try:
+        _wait_until_it_answers(process, port)
+        yield ServerProcess(f"http://127.0.0.1:{port}", data, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+        try:
+            connection.request("GET", "/static/icon.svg")
+            connection.getresponse().read()
+            return
+        except (ConnectionError, TimeoutError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_SECONDS)
+        finally:
+            connection.close()
+    raise RuntimeError(f"The local Sheets server ended at once with exit code {process.returncode}.")
 
 
 def google_credentials(path: Path, scopes: tuple[str, ...] | None = None) -> Any:
