@@ -101,6 +101,8 @@ class Unavailable(CollectError):
     """Something needed is not available now."""
 
     exit_code = 7
+    overloaded = False
+    """True when too much is waiting already: the same request fits in a moment later."""
 
 
 class OutcomeUnknown(Unavailable):

@@ -1,0 +1,258 @@
+"""Integrations: one plug-in bound to one form, with its cursor, its memory, and when it is due."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from collect_pipelines.errors import Conflict, NotFound
+from collect_pipelines.model import IntegrationState, JsonValue
+from collect_pipelines.store.forms import form_reference
+from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
+from collect_pipelines.store.tables import (
+    allocation,
+    allocation_scope,
+    batch,
+    form,
+    integration,
+    integration_memory,
+    organization,
+    response,
+)
+
+__all__ = [
+    "DueIntegration",
+    "Integration",
+    "add_integration",
+    "allocate",
+    "due_integrations",
+    "find_integration",
+    "integration_by_id",
+    "list_integrations",
+    "next_due_seconds",
+    "recall",
+    "remember",
+    "set_integration_state",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One integration as it stands."""
+
+    integration_id: int
+    name: str
+    organization: str
+    form_id: int
+    form: str
+    """Reference of the form."""
+    kind: str
+    config: dict[str, Any]
+    language: str | None
+    state: IntegrationState
+    reason: str | None
+    """Why it is paused or blocked, for a person."""
+    fix: str | None
+    cursor: int
+    """Everything up to this position is settled."""
+    next_attempt_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueIntegration:
+    """An integration with work to do now."""
+
+    integration_id: int
+    form_id: int
+    form: str
+    name: str
+    cursor: int
+    validated_through: int
+    oldest_received_at: datetime | None
+    """When the oldest entry after the cursor was received."""
+
+
+def add_integration(
+    connection: Connection,
+    form_id: int,
+    name: str,
+    kind: str,
+    config: dict[str, Any],
+    *,
+    start: Literal["all", "now"] = "all",
+    language: str | None = None,
+) -> Integration:
+    """
+    Binds a destination to a form, from the first response on or, with `start="now"`, from the next one.
+
+    With "now" everything before counts as filtered. Raises NotFound (no such form), Conflict when the name is taken.
+    """
+    # Locked, so that "now" is a definite position: the next number is given after this transaction.
+    row = connection.execute(select(form).where(form.c.form_id == form_id).with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no form number {form_id}.", fix="`collect forms list` shows them.")
+    cursor = row.head if start == "now" else 0
+    values = {
+        "organization_id": row.organization_id,
+        "form_id": form_id,
+        "name": name,
+        "kind": kind,
+        "config": config,
+        "language": language,
+        "cursor": cursor,
+        "filtered": cursor,
+    }
+    made = connection.execute(insert(integration).values(values).on_conflict_do_nothing().returning(integration.c.integration_id)).scalar()
+    if made is None:
+        raise Conflict(f"There is an integration {name!r} already.", fix="Choose another name: `collect integrations list` shows them.")
+    return integration_by_id(connection, made)
+
+
+def find_integration(connection: Connection, name: str, organization: str = DEFAULT_ORGANIZATION) -> Integration:
+    """The integration with this name in the organization. Raises NotFound."""
+    query = _INTEGRATIONS.where(integration.c.name == name, _INTEGRATIONS.selected_columns.organization == organization)
+    for found in _integrations(connection, query):
+        return found
+    raise NotFound(f"There is no integration {name!r}.", fix="`collect integrations list` shows them.")
+
+
+def integration_by_id(connection: Connection, integration_id: int) -> Integration:
+    """The integration with this number. Raises NotFound."""
+    for found in _integrations(connection, _INTEGRATIONS.where(integration.c.integration_id == integration_id)):
+        return found
+    raise NotFound(f"There is no integration number {integration_id}.", fix="`collect integrations list` shows them.")
+
+
+def list_integrations(connection: Connection, form_id: int | None = None, kind: str | None = None) -> list[Integration]:
+    """All integrations, oldest first; of one form, of one kind, or both."""
+    query = _INTEGRATIONS.order_by(integration.c.integration_id)
+    if form_id is not None:
+        query = query.where(integration.c.form_id == form_id)
+    if kind is not None:
+        query = query.where(integration.c.kind == kind)
+    return _integrations(connection, query)
+
+
+def set_integration_state(
+    connection: Connection, integration_id: int, state: IntegrationState, reason: str | None = None, fix: str | None = None
+) -> None:
+    """Pauses, blocks or resumes; resuming also ends a wait for the next attempt. The backlog is kept. Raises NotFound."""
+    values: dict[str, Any] = {"state": state, "reason": reason, "fix": fix}
+    if state == "active":
+        values["next_attempt_at"] = None
+    if not connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values)).rowcount:
+        raise NotFound(f"There is no integration number {integration_id}.", fix="`collect integrations list` shows them.")
+
+
+def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
+    """
+    The active integrations of this kind that have something to send now, the one with the oldest entry first.
+
+    Something is an open batch, or validated entries after the cursor; a postponed integration is due when its wait is over.
+    """
+    oldest = select(response.c.received_at).where(response.c.form_id == form.c.form_id, response.c.position == integration.c.cursor + 1)
+    waiting = oldest.lateral("waiting")
+    open_batch = exists().where(batch.c.integration_id == integration.c.integration_id, batch.c.state.in_(["planned", "sending"]))
+    query = (
+        select(
+            integration.c.integration_id,
+            form.c.form_id,
+            form.c.slug,
+            organization.c.slug.label("organization"),
+            integration.c.name,
+            integration.c.cursor,
+            form.c.validated_through,
+            waiting.c.received_at.label("oldest_received_at"),
+        )
+        .select_from(integration.join(form, form.c.form_id == integration.c.form_id).join(organization, _OWNS).outerjoin(waiting, _TRUE))
+        .where(integration.c.kind == kind, integration.c.state == "active")
+        .where((integration.c.cursor < form.c.validated_through) | open_batch)
+        .where(func.coalesce(integration.c.next_attempt_at <= func.clock_timestamp(), True))
+        .order_by(waiting.c.received_at.nulls_first(), integration.c.integration_id)
+    )
+    return [_due(row) for row in connection.execute(query)]
+
+
+def next_due_seconds(connection: Connection, kind: str) -> float | None:
+    """Seconds until the first postponed integration of this kind may be tried again (0.0 when it may now); None when none waits."""
+    left = func.extract("epoch", func.min(integration.c.next_attempt_at) - func.clock_timestamp())
+    query = select(left).where(integration.c.kind == kind, integration.c.state == "active")
+    seconds = connection.execute(query).scalar()
+    return None if seconds is None else max(float(seconds), 0.0)
+
+
+def recall(connection: Connection, integration_id: int, name: str) -> JsonValue:
+    """What was last remembered under the name; None if nothing was."""
+    memory = integration_memory.c
+    value: JsonValue = connection.execute(select(memory.value).where(memory.integration_id == integration_id, memory.name == name)).scalar()
+    return value
+
+
+def remember(connection: Connection, integration_id: int, name: str, value: JsonValue) -> None:
+    """Keeps the value under the name in the place of the earlier one."""
+    statement = insert(integration_memory).values(integration_id=integration_id, name=name, value=value)
+    changed = {"value": statement.excluded.value, "updated_at": func.clock_timestamp()}
+    connection.execute(statement.on_conflict_do_update(index_elements=["integration_id", "name"], set_=changed))
+
+
+def allocate(connection: Connection, scope: str, name: str) -> int:
+    """The number of the name in the scope: from 1, no other name has it, and it never changes."""
+    known = select(allocation.c.number).where(allocation.c.scope == scope, allocation.c.name == name)
+    number: int | None = connection.execute(known).scalar()
+    if number is not None:
+        return number
+    connection.execute(insert(allocation_scope).values(scope=scope).on_conflict_do_nothing())
+    connection.execute(select(allocation_scope).where(allocation_scope.c.scope == scope).with_for_update())
+    # Under the lock of its scope: another transaction may have numbered the name meanwhile.
+    number = connection.execute(known).scalar()
+    if number is None:
+        following = update(allocation_scope).where(allocation_scope.c.scope == scope).values(last=allocation_scope.c.last + 1)
+        number = int(connection.execute(following.returning(allocation_scope.c.last)).scalar_one())
+        connection.execute(allocation.insert().values(scope=scope, name=name, number=number))
+    return number
+
+
+_OWNS = organization.c.organization_id == integration.c.organization_id
+_TRUE = form.c.form_id.is_not(None)
+_INTEGRATIONS = (
+    select(integration, form.c.slug.label("form_slug"), organization.c.slug.label("organization"))
+    .join(form, form.c.form_id == integration.c.form_id)
+    .join(organization, _OWNS)
+)
+
+
+def _integrations(connection: Connection, query: Any) -> list[Integration]:
+    return [
+        Integration(
+            integration_id=row.integration_id,
+            name=row.name,
+            organization=row.organization,
+            form_id=row.form_id,
+            form=form_reference(row.organization, row.form_slug),
+            kind=row.kind,
+            config=row.config,
+            language=row.language,
+            state=row.state,
+            reason=row.reason,
+            fix=row.fix,
+            cursor=row.cursor,
+            next_attempt_at=row.next_attempt_at,
+            created_at=row.created_at,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _due(row: Any) -> DueIntegration:
+    return DueIntegration(
+        integration_id=row.integration_id,
+        form_id=row.form_id,
+        form=form_reference(row.organization, row.slug),
+        name=row.name,
+        cursor=row.cursor,
+        validated_through=row.validated_through,
+        oldest_received_at=row.oldest_received_at,
+    )

@@ -1,0 +1,118 @@
+"""API keys: shown once, kept as a prefix and a SHA-256."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, select, update
+
+from collect_pipelines.errors import Invalid, NotFound
+from collect_pipelines.store.organizations import ensure_organization
+from collect_pipelines.store.tables import api_key, organization
+
+__all__ = ["SCOPES", "ApiKey", "CreatedKey", "Scope", "create_key", "find_key", "list_keys", "revoke_key", "touch_key"]
+
+Scope = Literal["ingest", "read", "admin"]
+
+SCOPES: frozenset[Scope] = frozenset(("ingest", "read", "admin"))
+KEY_START = "cp_live_"  # tells secret scanners and people what they look at
+TOKEN_BYTES = 32  # 256 random bits need no slow hash
+PREFIX_CHARACTERS = len(KEY_START) + 6
+TOUCH_SECONDS = 60  # a key in use is written once a minute, not at every request
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key as it is stored; whether it may be used is the caller's decision."""
+
+    key_id: int
+    organization_id: int
+    organization: str
+    name: str
+    prefix: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A new key; `text` can't be shown again."""
+
+    key_id: int
+    text: str
+
+
+def create_key(
+    connection: Connection, organization: str, name: str, scopes: frozenset[Scope], expires_at: datetime | None = None
+) -> CreatedKey:
+    """Makes a key of the organization (which is made when missing). Raises Invalid for no or an unknown scope."""
+    if not scopes or not scopes <= SCOPES:
+        raise Invalid(f"A key has one or more of the scopes {', '.join(sorted(SCOPES))}.", fix="Name them with --scope.")
+    text = KEY_START + secrets.token_urlsafe(TOKEN_BYTES)
+    values = {
+        "organization_id": ensure_organization(connection, organization),
+        "name": name,
+        "prefix": text[:PREFIX_CHARACTERS],
+        "digest": _digest(text),
+        "scopes": sorted(scopes),
+        "expires_at": expires_at,
+    }
+    key_id = connection.execute(api_key.insert().values(values).returning(api_key.c.key_id)).scalar_one()
+    return CreatedKey(key_id, text)
+
+
+def find_key(connection: Connection, text: str) -> ApiKey:
+    """The key with this text, also when it is expired or revoked: the caller judges. Raises NotFound."""
+    row = connection.execute(_KEYS.where(api_key.c.digest == _digest(text))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such API key.", fix="Make one with `collect keys create`.")
+    return _key(row)
+
+
+def touch_key(connection: Connection, key_id: int) -> None:
+    """Notes that the key was used just now, at most once a minute."""
+    used = api_key.c.last_used_at
+    stale = used.is_(None) | (used < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, TOUCH_SECONDS))
+    connection.execute(update(api_key).where(api_key.c.key_id == key_id, stale).values(last_used_at=func.clock_timestamp()))
+
+
+def list_keys(connection: Connection, organization: str | None = None) -> list[ApiKey]:
+    """All keys, oldest first; of one organization when it is named."""
+    query = _KEYS.order_by(api_key.c.key_id)
+    if organization is not None:
+        query = query.where(_KEYS.selected_columns.organization == organization)
+    return [_key(row) for row in connection.execute(query)]
+
+
+def revoke_key(connection: Connection, key_id: int) -> None:
+    """Ends the key for good; a second time changes nothing. Raises NotFound."""
+    values = {"revoked_at": func.coalesce(api_key.c.revoked_at, func.clock_timestamp())}
+    if not connection.execute(update(api_key).where(api_key.c.key_id == key_id).values(values)).rowcount:
+        raise NotFound(f"There is no API key {key_id}.", fix="`collect keys list` shows them.")
+
+
+_KEYS = select(
+    api_key.c.key_id,
+    api_key.c.organization_id,
+    organization.c.slug.label("organization"),
+    api_key.c.name,
+    api_key.c.prefix,
+    api_key.c.scopes,
+    api_key.c.created_at,
+    api_key.c.expires_at,
+    api_key.c.revoked_at,
+    api_key.c.last_used_at,
+).join_from(api_key, organization)
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(**{**row._mapping, "scopes": frozenset(row.scopes)})
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,181 @@
+"""Reading the log of responses: by position for the pipeline, by id for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection, Text, cast, func, select
+
+from collect_pipelines.model import Operation
+from collect_pipelines.store.forms import form_reference
+from collect_pipelines.store.tables import form, organization, quarantine, response
+
+__all__ = [
+    "EntryCounts",
+    "StoredEntry",
+    "batch_end",
+    "entry_counts",
+    "find_responses",
+    "list_responses",
+    "newest_response",
+    "read_entries",
+]
+
+ISO_UTC = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """One entry of a log: one revision of one response."""
+
+    form_id: int
+    form: str
+    position: int
+    response_id: str
+    revision: int
+    operation: Operation
+    version: int
+    submitted_at: datetime | None
+    received_at: datetime
+    source: str
+    respondent: str | None
+    answers: dict[str, Any]
+    answer_metadata: dict[str, Any]
+    flags: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCounts:
+    """Entries in a range of positions, and how many of them validation holds back."""
+
+    total: int
+    quarantined: int
+
+
+def read_entries(
+    connection: Connection,
+    form_id: int,
+    after: int,
+    through: int,
+    keys: Sequence[str],
+    *,
+    without_quarantined: bool = False,
+    version: int | None = None,
+) -> bytes:
+    """
+    The entries with `after < position <= through`, in order, as CSV (UTF-8) with a header line.
+
+    Columns: position, response_id, revision, operation, version, submitted_at, received_at (ISO 8601, UTC), source, respondent,
+    then the answer to each of `keys` as text, named k0, k1, ... An unquoted empty field is null, "" is the empty text.
+    version: only entries of this form version.
+    """
+    answers = [sql.SQL("r.answers ->> {} as {}").format(sql.Literal(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
+    conditions: list[sql.Composable] = [
+        sql.SQL("r.form_id = {} and r.position > {} and r.position <= {}").format(
+            sql.Literal(form_id), sql.Literal(after), sql.Literal(through)
+        )
+    ]
+    if version is not None:
+        conditions.append(sql.SQL("r.version = {}").format(sql.Literal(version)))
+    if without_quarantined:
+        conditions.append(_NOT_QUARANTINED)
+    statement = sql.SQL("copy (select {} from collect.response r where {} order by r.position) to stdout (format csv, header true)").format(
+        sql.SQL(", ").join([_META, *answers]), sql.SQL(" and ").join(conditions)
+    )
+    driver = connection.connection.driver_connection
+    assert driver is not None, "an open transaction has a connection"
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        return b"".join(copy)
+
+
+_META = sql.SQL(
+    "r.position, r.response_id, r.revision, r.operation, r.version,"
+    f" to_char(r.submitted_at at time zone 'UTC', {ISO_UTC}) as submitted_at,"
+    f" to_char(r.received_at at time zone 'UTC', {ISO_UTC}) as received_at,"
+    " r.source, r.respondent"
+)
+_NOT_QUARANTINED = sql.SQL("not exists (select from collect.quarantine q where q.form_id = r.form_id and q.position = r.position)")
+
+
+def batch_end(connection: Connection, form_id: int, after: int, through: int, max_rows: int, max_bytes: int) -> int:
+    """
+    The last position of the largest batch after `after` that has at most so many entries and bytes of answers.
+
+    At least one entry, however large it is; `after` itself when there is none up to `through`.
+    """
+    # Promise 3: positions are dense, so a number of rows is a distance of positions.
+    last = min(through, after + max_rows)
+    running = func.sum(func.octet_length(cast(response.c.answers, Text))).over(order_by=response.c.position)
+    sizes = (
+        select(response.c.position, running.label("bytes"))
+        .where(response.c.form_id == form_id, response.c.position > after, response.c.position <= last)
+        .subquery()
+    )
+    fitting = func.max(sizes.c.position).filter(sizes.c.bytes <= max_bytes)
+    end = connection.execute(select(func.coalesce(fitting, func.min(sizes.c.position)))).scalar()
+    return after if end is None else int(end)
+
+
+def entry_counts(connection: Connection, form_id: int, after: int, through: int) -> EntryCounts:
+    """How many entries there are with `after < position <= through`."""
+    held = select(func.count()).where(quarantine.c.form_id == form_id, quarantine.c.position > after, quarantine.c.position <= through)
+    entries = select(func.count()).where(response.c.form_id == form_id, response.c.position > after, response.c.position <= through)
+    row = connection.execute(select(entries.scalar_subquery(), held.scalar_subquery())).one()
+    return EntryCounts(*row)
+
+
+def find_responses(connection: Connection, response_id: str, organization: str | None = None) -> list[StoredEntry]:
+    """Every revision of the response, oldest first, in every form; of one organization when it is named."""
+    # One probe per form of the index on (form, response id, revision): no index of its own is needed.
+    query = _BY_FORM.where(response.c.response_id == response_id).order_by(form.c.form_id, response.c.revision)
+    if organization is not None:
+        query = query.where(_BY_FORM.selected_columns.organization == organization)
+    return _entries(connection, query)
+
+
+def newest_response(connection: Connection, form_id: int, response_id: str) -> StoredEntry | None:
+    """The last revision of the response, a deletion included; None when the form never had it."""
+    query = _BY_FORM.where(response.c.form_id == form_id, response.c.response_id == response_id)
+    return next(iter(_entries(connection, query.order_by(response.c.revision.desc()).limit(1))), None)
+
+
+def list_responses(connection: Connection, form_id: int, after: int = 0, limit: int = 100) -> list[StoredEntry]:
+    """Entries of the form's log with a position greater than `after`, in order, `limit` at most."""
+    query = _BY_FORM.where(response.c.form_id == form_id, response.c.position > after)
+    return _entries(connection, query.order_by(response.c.position).limit(limit))
+
+
+_BY_FORM = (
+    select(
+        response.c.form_id,
+        form.c.slug,
+        organization.c.slug.label("organization"),
+        response.c.position,
+        response.c.response_id,
+        response.c.revision,
+        response.c.operation,
+        response.c.version,
+        response.c.submitted_at,
+        response.c.received_at,
+        response.c.source,
+        response.c.respondent,
+        response.c.answers,
+        response.c.answer_metadata,
+        response.c.flags,
+        response.c.metadata,
+    )
+    .select_from(form.join(organization, organization.c.organization_id == form.c.organization_id))
+    .join(response, response.c.form_id == form.c.form_id)
+)
+
+
+def _entries(connection: Connection, query: Any) -> list[StoredEntry]:
+    found = []
+    for row in connection.execute(query):
+        values = dict(row._mapping)
+        values["form"] = form_reference(values.pop("organization"), values.pop("slug"))
+        found.append(StoredEntry(**values))
+    return found

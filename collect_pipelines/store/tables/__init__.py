@@ -1,0 +1,36 @@
+"""The tables of schema `collect` as SQLAlchemy Core; migrations make the same, and a test compares the two."""
+
+from collect_pipelines.store.tables.base import SCHEMA, metadata
+from collect_pipelines.store.tables.coordination import alert, audit, lease, quota
+from collect_pipelines.store.tables.delivery import (
+    allocation,
+    allocation_scope,
+    batch,
+    dead_letter,
+    integration,
+    integration_memory,
+    quarantine,
+)
+from collect_pipelines.store.tables.intake import api_key, form, form_version, organization, question, response
+
+__all__ = [
+    "SCHEMA",
+    "alert",
+    "allocation",
+    "allocation_scope",
+    "api_key",
+    "audit",
+    "batch",
+    "dead_letter",
+    "form",
+    "form_version",
+    "integration",
+    "integration_memory",
+    "lease",
+    "metadata",
+    "organization",
+    "quarantine",
+    "question",
+    "quota",
+    "response",
+]

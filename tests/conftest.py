@@ -1,0 +1,56 @@
+"""One real Postgres per test run; every test gets a freshly migrated database of its own, cloned from a template."""
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collect_pipelines.local.postgres import EmbeddedPostgres
+    from collect_pipelines.store.database import Database
+
+TEMPLATE = "collect_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[EmbeddedPostgres]":
+    """A running server that this test run owns; it ends with the run."""
+    from collect_pipelines.local.postgres import throwaway_postgres
+
+    with throwaway_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: "EmbeddedPostgres") -> str:
+    """Name of a migrated database that nobody connects to, so that it can be cloned in milliseconds."""
+    from collect_pipelines.local.postgres import create_database
+    from collect_pipelines.store.migrations import upgrade
+
+    create_database(postgres.url("postgres"), TEMPLATE)
+    upgrade(postgres.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: "EmbeddedPostgres", template_database: str) -> Iterator[str]:
+    """URL of a fresh, migrated database; it is dropped afterwards whoever is still connected."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template_database)))
+    yield postgres.url(name)
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(database_url: str) -> "Iterator[Database]":
+    """An open `Database` on a fresh, migrated database."""
+    from collect_pipelines.store.database import Database
+
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
