@@ -1,0 +1,190 @@
+"""The calls to Sheets and Drive this destination makes: through gspread, with quota, timeouts and every outcome told apart."""
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import requests
+from google.auth import exceptions as auth
+from gspread.client import Client
+from gspread.exceptions import APIError
+from gspread.http_client import HTTPClient
+from gspread.urls import DRIVE_FILES_API_V3_URL, SPREADSHEET_BATCH_UPDATE_URL, SPREADSHEET_URL
+from urllib3.exceptions import NewConnectionError
+
+from collect_pipelines.destinations.google_sheets.credentials import Account
+from collect_pipelines.destinations.google_sheets.problems import CallKind, Explainer
+from collect_pipelines.destinations.google_sheets.quota import Tokens
+from collect_pipelines.errors import TryLater
+
+__all__ = ["Api", "SheetsHTTP", "connect"]
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 200.0  # longer than Google's own limit of 180 s: a timeout then usually means lost, not still running
+SHEETS_HOST = "https://sheets.googleapis.com"
+DRIVE_HOST = "https://www.googleapis.com"
+SPREADSHEET_TYPE = "application/vnd.google-apps.spreadsheet"
+READING_POSTS = (":search", ":getByDataFilter", ":batchGetByDataFilter")
+"""Google counts these as reads although they are POSTs."""
+
+Json = dict[str, Any]
+
+
+class SheetsHTTP(HTTPClient):
+    """gspread's HTTP client, with the one place that touches the network made safe."""
+
+    def __init__(self, auth: Any, session: Any, bases: Mapping[str, str], tokens: Tokens, explain: Explainer, guard: Callable[[], None]):
+        """`bases` maps Google's hosts to where they are; `guard` is called right before every write."""
+        super().__init__(auth, session)
+        self.set_timeout((CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS))
+        self.explain = explain
+        self.tokens = tokens
+        self.calls = 0
+        self.sent_bytes = 0
+        self._bases = bases
+        self._guard = guard
+        self._could_read = False
+
+    def request(
+        self,
+        method: str,
+        endpoint: str,
+        params: MutableMapping[str, Any] | None = None,
+        data: bytes | None = None,
+        json: Mapping[str, Any] | None = None,
+        files: Any = None,
+        headers: MutableMapping[str, str] | None = None,
+    ) -> requests.Response:
+        """One call, never repeated. Raises what `deliver` may raise: TryLater (unknown or not), Blocked, Refused."""
+        kind = call_kind(method, endpoint)
+        if kind != "drive":
+            self.tokens.take(kind)
+        if kind == "write":
+            self._guard()
+        if json is not None:
+            data, json, headers = orjson.dumps(json), None, {"Content-Type": "application/json"}
+        self.calls += 1
+        self.sent_bytes += len(data or b"")
+        try:
+            response = super().request(method, self._located(endpoint), params, data, json, files, headers)
+        except APIError as exc:
+            raise self._refusal(exc.response, kind) from exc
+        except (requests.RequestException, auth.GoogleAuthError) as exc:
+            # `from None`: the chain would carry the request, and with it its body and token (promise 10)
+            raise self._failure(exc, kind) from None
+        if kind == "read":
+            self._could_read = True
+        return response
+
+    def ask(self, method: str, endpoint: str, body: Json | None = None, **params: Any) -> Json:
+        """The call's JSON answer."""
+        response = self.request(method, endpoint, params=params or None, json=body)
+        try:
+            document = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise self.explain.garbled(call_kind(method, endpoint)) from None
+        if not isinstance(document, dict):
+            raise self.explain.garbled(call_kind(method, endpoint))
+        return document
+
+    def _located(self, endpoint: str) -> str:
+        for host, base in self._bases.items():
+            if endpoint.startswith(host):
+                return base.rstrip("/") + endpoint[len(host) :]
+        return endpoint
+
+    def _refusal(self, response: requests.Response, kind: CallKind) -> Exception:
+        try:
+            document = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            document = None
+        if response.status_code == 429 and kind != "drive":
+            return TryLater("Google's quota is used up for this minute.", after=self.tokens.refused(kind))
+        return self.explain.answer(response.status_code, document, kind, could_read=self._could_read)
+
+    def _failure(self, error: Exception, kind: CallKind) -> Exception:
+        if isinstance(error, auth.RefreshError):
+            # asking for a token comes before the call, or after a 401: the call was not applied
+            return TryLater("Google's sign-in failed for the moment.") if error.retryable else self.explain.reconnect()
+        if isinstance(error, auth.GoogleAuthError):
+            return self.explain.unreachable(kind, sent=False)
+        return self.explain.unreachable(kind, sent=not _never_sent(error))
+
+
+def call_kind(method: str, endpoint: str) -> CallKind:
+    """What a call is counted as."""
+    if endpoint.startswith(DRIVE_HOST):
+        return "drive"
+    return "read" if method.lower() == "get" or endpoint.endswith(READING_POSTS) else "write"
+
+
+@dataclass(frozen=True)
+class Api:
+    """The calls we use, each named after what it answers."""
+
+    http: SheetsHTTP
+
+    def spreadsheet(self, spreadsheet: str, fields: str) -> Json:
+        """The parts of a spreadsheet named by `fields`."""
+        return self.http.ask("get", SPREADSHEET_URL % spreadsheet, fields=fields)
+
+    def update(self, spreadsheet: str, requests: Sequence[Json]) -> list[Json]:
+        """Carries out all requests or none; one reply per request."""
+        answer = self.http.ask("post", SPREADSHEET_BATCH_UPDATE_URL % spreadsheet, {"requests": list(requests)})
+        replies: list[Json] = answer.get("replies", [])
+        return replies
+
+    def metadata(self, spreadsheet: str, number: int) -> Json:
+        """The developer metadata of an id."""
+        return self.http.ask("get", f"{SPREADSHEET_URL % spreadsheet}/developerMetadata/{number}")
+
+    def search(self, spreadsheet: str, *filters: Json) -> list[Json]:
+        """All developer metadata any of the filters matches."""
+        answer = self.http.ask("post", f"{SPREADSHEET_URL % spreadsheet}/developerMetadata:search", {"dataFilters": list(filters)})
+        return [one["developerMetadata"] for one in answer.get("matchedDeveloperMetadata", [])]
+
+    def values(self, spreadsheet: str, filters: Sequence[Json], *, by: str = "ROWS") -> list[Json]:
+        """The plain values of everything the filters match: `{"valueRange": ..., "dataFilters": [...]}` each."""
+        body = {"dataFilters": list(filters), "majorDimension": by, "valueRenderOption": "UNFORMATTED_VALUE"}
+        answer = self.http.ask("post", f"{SPREADSHEET_URL % spreadsheet}/values:batchGetByDataFilter", body)
+        found: list[Json] = answer.get("valueRanges", [])
+        return found
+
+    def write_values(self, spreadsheet: str, data: Sequence[Json]) -> int:
+        """Writes values, never parsed, into what each filter matches; returns how many ranges were found and written."""
+        # Promise 8: RAW, so that an answer is never executed as a formula
+        body = {"valueInputOption": "RAW", "data": list(data)}
+        answer = self.http.ask("post", f"{SPREADSHEET_URL % spreadsheet}/values:batchUpdateByDataFilter", body)
+        return len(answer.get("responses", []))
+
+    def files(self, query: str) -> list[Json]:
+        """The account's files a Drive query matches, oldest first."""
+        answer = self.http.ask("get", DRIVE_FILES_API_V3_URL, q=query, fields="files(id,name,createdTime)", pageSize=10)
+        return sorted(answer.get("files", []), key=lambda one: str(one.get("createdTime")))
+
+    def create_file(self, title: str, properties: Mapping[str, str]) -> str:
+        """Creates an empty spreadsheet with properties only this app sees; returns its id."""
+        body = {"name": title, "mimeType": SPREADSHEET_TYPE, "appProperties": dict(properties)}
+        return str(self.http.ask("post", DRIVE_FILES_API_V3_URL, body, fields="id")["id"])
+
+
+def connect(account: Account, *, sheets_url: str, drive_url: str, tokens: Tokens, explain: Explainer, guard: Callable[[], None]) -> Api:
+    """The calls of one account; nothing is sent yet."""
+    bases = {SHEETS_HOST: sheets_url, DRIVE_HOST: drive_url}
+    made: list[SheetsHTTP] = []
+
+    def http_client(credentials: Any, session: Any) -> SheetsHTTP:
+        made.append(SheetsHTTP(credentials, session, bases, tokens, explain, guard))
+        return made[0]
+
+    Client(auth=account.credentials, http_client=http_client)  # type: ignore[arg-type]  # a factory will do as well as a class
+    return Api(made[0])
+
+
+def _never_sent(error: Exception) -> bool:
+    """True when no connection was made, so that Google can't have seen the call."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", None), NewConnectionError)

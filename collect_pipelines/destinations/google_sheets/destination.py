@@ -1,0 +1,85 @@
+"""The class the core drives. Nothing heavy is imported before the first probe or delivery."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from collect_pipelines.destinations.interface import Batch, Capability, Delivery, Destination, DestinationConfig, Guarantee, ProbeReport
+
+if TYPE_CHECKING:
+    from collect_pipelines.destinations.google_sheets.session import Session
+
+__all__ = ["GoogleSheets", "GoogleSheetsConfig"]
+
+
+def _address_or_id(text: str) -> str:
+    from collect_pipelines.destinations.google_sheets.spreadsheet import spreadsheet_id
+
+    return spreadsheet_id(text)
+
+
+class GoogleSheetsConfig(DestinationConfig):
+    """Where the rows of the form go and as whom."""
+
+    spreadsheet: Annotated[str, AfterValidator(_address_or_id)] | None = Field(
+        default=None,
+        description="Address or id of the spreadsheet. Unset: one titled like the form is created, which takes a person's credentials.",
+    )
+    tab: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Title of the tab that is created. Unset: the title of the form."
+    )
+    credentials: str | None = Field(
+        default=None,
+        pattern=r"^(file|env):.+$",
+        description="`file:PATH` or `env:NAME` of the JSON of a service account or an authorised user. Unset: the local Sheets server's.",
+    )
+    on_delete: Literal["tombstone", "clear"] = Field(
+        default="tombstone",
+        description="`tombstone` empties the answers of a deleted response and says so in its row; `clear` empties its whole row of ours.",
+    )
+
+
+class GoogleSheets(Destination):
+    """One row per response in a tab that people may sort, filter, rename and extend as they like."""
+
+    kind: ClassVar[str] = "google_sheets"
+    Config: ClassVar[type[DestinationConfig]] = GoogleSheetsConfig
+    guarantee: ClassVar[Guarantee] = "exactly_once"
+    supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete"})
+    values: ClassVar[Literal["display", "typed"]] = "display"
+    max_rows: ClassVar[int] = 2000
+    max_bytes: ClassVar[int] = 1_900_000  # a batch that grows past 1.9 MB as cells is sent in parts, each exactly once
+    clock: Callable[[], float] = staticmethod(time.time)
+    """Seconds since the epoch."""
+
+    config: GoogleSheetsConfig
+    _kept: "Session | None" = None
+
+    def probe(self) -> ProbeReport:
+        """Reads and writes the spreadsheet; creates it when none is configured. Raises Blocked with the fix in plain words."""
+        return self._session().probe(self.context.form)
+
+    def preview(self, batch: Batch) -> str:
+        """The header and the first rows as they would stand in the tab."""
+        from collect_pipelines.destinations.google_sheets.preview import table
+        from collect_pipelines.destinations.google_sheets.rows import rows_of, sheet_columns
+
+        return table(sheet_columns(batch), rows_of(batch, self.config.on_delete))
+
+    def deliver(self, batch: Batch) -> Delivery:
+        """Appends what is new and edits what is known, each exactly once, however often the batch comes."""
+        return self._session().deliver(batch)
+
+    def close(self) -> None:
+        """Closes the connections to Google."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _session(self) -> "Session":
+        from collect_pipelines.destinations.google_sheets.session import open_session
+
+        self._kept = open_session(self.config, self.context, self.clock, self._kept)
+        return self._kept

@@ -1,0 +1,41 @@
+"""Marks nobody needs any more: their deletion rides along with the next write and costs no call of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from collect_pipelines.destinations.google_sheets.memory import Layout
+from collect_pipelines.destinations.google_sheets.problems import BadRequest
+from collect_pipelines.destinations.google_sheets.tab import Tab
+
+__all__ = ["ANCHOR", "update"]
+
+ANCHOR = "e"
+"""Key of the temporary ROW metadata that holds on to a row while it is edited; its value is the number of its group."""
+
+Json = dict[str, Any]
+
+
+def update(tab: Tab, requests: Sequence[Json], now: float) -> Layout:
+    """
+    Carries out the requests or none, in one call with the deletions that are due; returns where our columns stood then.
+
+    Raises BadRequest when one of `requests` is refused.
+    """
+    memory = tab.memory
+    markers, groups = memory.expired_markers(now), list(memory.anchors)
+    deletions = [_deletion({"metadataId": number}) for number in markers]
+    deletions += [_deletion({"metadataKey": ANCHOR, "metadataValue": str(group)}) for group in groups]
+    try:
+        replies = tab.api.update(tab.spreadsheet, [*requests, *deletions, tab.layout_question()])
+    except BadRequest as refusal:
+        if refusal.kind != "deleteDeveloperMetadata":
+            raise
+        # whether deleting what is gone already is an error is not documented; nothing was applied, so go without
+        replies = tab.api.update(tab.spreadsheet, [*requests, tab.layout_question()])
+    memory.forget_markers(markers)
+    memory.anchors = [group for group in memory.anchors if group not in groups]
+    return tab.layout_answer(replies)
+
+
+def _deletion(lookup: Json) -> Json:
+    return {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": lookup}}}

@@ -1,0 +1,113 @@
+"""What one integration remembers about its tab, as one value in Postgres."""
+
+import secrets
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from collect_pipelines.destinations.interface import Context
+
+__all__ = ["Layout", "Memory", "Numbers"]
+
+Layout = dict[str, int]
+"""Where our columns stand: name of the column -> position from 0."""
+
+MINUTE = 60.0
+MARKER_SECONDS = 30 * MINUTE  # longer than any copy of a request can be on its way: 200 s of ours and 180 s of Google's
+SHORT_MARKER_SECONDS = 15 * MINUTE  # the least; used while there are many
+MANY_MARKERS = 700  # at about 25 characters each, 17,500 of the 30,000 a tab has for developer metadata
+DELETED_AT_ONCE = 200  # keeps the request that carries the rows small
+
+
+@dataclass
+class Memory:
+    """Kept per integration and spreadsheet; `save` commits it."""
+
+    token: str = field(default_factory=lambda: secrets.token_hex(6))
+    """Marks the tab as this integration's; another database has another token."""
+    tab: int = 0
+    """The sheet id we chose."""
+    ready: bool = False
+    """The tab was created."""
+    unique: bool = False
+    """The server was seen to refuse a metadata id that exists: what exactly-once rests on."""
+    bound: list[str] = field(default_factory=list)
+    """Every column ever bound; one that is no more in the tab was deleted by a person and is not brought back."""
+    layout: Layout = field(default_factory=dict)
+    """The layout the last batch was sent with."""
+    suspects: list[Layout] = field(default_factory=list)
+    """Layouts under which the open batch may have landed although the columns stand elsewhere now."""
+    markers: list[list[int]] = field(default_factory=list)
+    """[minute of its confirmation, id, id, ...]: markers still in the sheet, oldest first."""
+    anchors: list[int] = field(default_factory=list)
+    """Groups of temporary row marks to remove with the next write."""
+    truncated: int = 0
+    """Cells cut at Google's limit so far."""
+
+    @classmethod
+    def recall(cls, context: Context, spreadsheet: str) -> "Memory":
+        """What was remembered about the spreadsheet; a new memory when nothing was."""
+        stored = context.recall(_name(spreadsheet))
+        if not isinstance(stored, dict):
+            return cls()
+        known: dict[str, Any] = {spec.name: stored[spec.name] for spec in fields(cls) if spec.name in stored}
+        return cls(**known)
+
+    def save(self, context: Context, spreadsheet: str) -> None:
+        """Committed when this returns."""
+        context.remember(_name(spreadsheet), asdict(self))
+
+    def confirmed(self, marker: int, now: float) -> None:
+        """The batch of this marker is in the sheet."""
+        minute = int(now // MINUTE)
+        if any(marker in group[1:] for group in self.markers):
+            return
+        if self.markers and self.markers[-1][0] >= minute:
+            self.markers[-1].append(marker)
+        else:
+            self.markers.append([minute, marker])
+
+    def expired_markers(self, now: float) -> list[int]:
+        """Markers no late copy of a request can need any more; never the newest."""
+        count = sum(len(group) - 1 for group in self.markers)
+        age = SHORT_MARKER_SECONDS if count > MANY_MARKERS else MARKER_SECONDS
+        oldest_kept = now // MINUTE - age // MINUTE
+        old = [marker for group in self.markers if group[0] < oldest_kept for marker in group[1:]]
+        newest = self.markers[-1][-1] if self.markers else None
+        return [marker for marker in old if marker != newest][:DELETED_AT_ONCE]
+
+    def forget_markers(self, gone: list[int]) -> None:
+        """These are no more in the sheet."""
+        dropped = set(gone)
+        left = [[group[0], *(marker for marker in group[1:] if marker not in dropped)] for group in self.markers]
+        self.markers = [group for group in left if len(group) > 1]
+
+
+class Numbers:
+    """The ids we choose inside one spreadsheet: all from one sequence of that spreadsheet, for ever the same for the same thing."""
+
+    def __init__(self, context: Context, spreadsheet: str) -> None:
+        self._context = context
+        self._scope = f"google_sheets:{spreadsheet}"
+
+    def tab(self) -> int:
+        """The sheet id, and the id of the metadata that marks the tab."""
+        return self._number("tab")
+
+    def column(self, name: str) -> int:
+        """The id of a column's metadata."""
+        return self._number(f"column:{name}")
+
+    def marker(self, batch_no: int, part: int) -> int:
+        """The id of the marker of a part of a batch."""
+        return self._number(f"batch:{batch_no}:{part}")
+
+    def probe(self) -> int:
+        """An id for trying what the server does with one."""
+        return self._number("probe")
+
+    def _number(self, name: str) -> int:
+        return self._context.allocate(self._scope, f"{self._context.integration_id}:{name}")
+
+
+def _name(spreadsheet: str) -> str:
+    return f"sheet:{spreadsheet}"

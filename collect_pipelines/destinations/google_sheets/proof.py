@@ -1,0 +1,70 @@
+"""What `probe` does: proves access by using it, and leaves nothing behind."""
+
+from typing import Any
+
+from collect_pipelines.destinations.google_sheets.problems import BadRequest, ids_repeat
+from collect_pipelines.destinations.google_sheets.tab import Tab, created
+from collect_pipelines.destinations.interface import ProbeReport
+
+__all__ = ["prove"]
+
+KEY = "probe"
+FIELDS = "properties(title),spreadsheetUrl,sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)))"
+
+Json = dict[str, Any]
+
+
+def prove(tab: Tab) -> ProbeReport:
+    """Reads the spreadsheet, writes a mark nobody sees and removes it; sees once that ids are unique. Raises Blocked."""
+    document = tab.api.spreadsheet(tab.spreadsheet, FIELDS)
+    if tab.memory.ready:
+        tab.layout()
+    _try_writing(tab)
+    return _report(tab, document)
+
+
+def _try_writing(tab: Tab) -> None:
+    number = tab.numbers.probe()
+    create = created(number, KEY, "", {"spreadsheet": True})
+    delete: Json = {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": number}}}}
+    if tab.memory.unique:
+        if not _refused(tab, [create, delete]):
+            return
+    elif not _refused(tab, [create]) and not _refused(tab, [create]):
+        tab.api.update(tab.spreadsheet, [delete])
+        raise ids_repeat()
+    # refused once: unique, or left by a probe that crashed, which comes to the same
+    tab.api.update(tab.spreadsheet, [delete])
+    if not tab.memory.unique:
+        tab.memory.unique = True
+        tab.save()
+
+
+def _refused(tab: Tab, requests: list[Json]) -> bool:
+    try:
+        tab.api.update(tab.spreadsheet, requests)
+    except BadRequest as refusal:
+        if refusal.index == 0 and refusal.already_exists:
+            return True
+        raise
+    return False
+
+
+def _report(tab: Tab, document: Json) -> ProbeReport:
+    properties = [one["properties"] for one in document.get("sheets", [])]
+    ours = next((one for one in properties if tab.memory.ready and one.get("sheetId", 0) == tab.memory.tab), None)
+    grids = [one.get("gridProperties", {}) for one in properties]
+    cells = sum(grid.get("rowCount", 0) * grid.get("columnCount", 0) for grid in grids)
+    title, url = document["properties"]["title"], document.get("spreadsheetUrl", "")
+    place = f"tab {ours['title']!r}" if ours else "a tab will be made for the first responses"
+    return ProbeReport(
+        summary=f"Spreadsheet {title!r} can be read and written as {tab.api.http.explain.who}; {place}.",
+        facts={
+            "spreadsheet": tab.spreadsheet,
+            "title": title,
+            "tab": ours["title"] if ours else None,
+            "allocated_cells": cells,
+            "truncated_cells": tab.memory.truncated,
+        },
+        url=f"{url}#gid={tab.memory.tab}" if ours else url,
+    )
