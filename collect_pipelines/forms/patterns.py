@@ -13,17 +13,24 @@ MAX_PROGRAM_BYTES = 1 << 20  # memory of one compiled pattern: refuses (x{1000})
 
 # RE2 reads these classes as ASCII, Rust and Python as Unicode; written out they mean the same everywhere.
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": " \\t\\n\\r\\f"}
-_UNPORTABLE = {
-    "b": "a word boundary means ASCII in one engine and Unicode in another; write out the characters before and after",
-    "B": "a word boundary means ASCII in one engine and Unicode in another; write out the characters before and after",
-    "A": "the pattern always has to match the whole answer; leave it out",
-    "z": "the pattern always has to match the whole answer; leave it out",
-    "Z": "the pattern always has to match the whole answer; leave it out",
-    "C": "it matches half a character; use . instead",
-    "Q": "quoting is not portable; escape each special character with a backslash",
-    "E": "quoting is not portable; escape each special character with a backslash",
+_INSTEAD = {
+    **dict.fromkeys("bB<>", "a word boundary differs between engines; write out the characters before and after"),
+    **dict.fromkeys("AzZG", "the pattern always has to match the whole answer; leave it out"),
+    **dict.fromkeys("123456789k", "back-references have no linear-time engine; say it without them"),
+    **dict.fromkeys("QE", "quoting is not portable; escape each special character with a backslash"),
 }
-_PIECE = re.compile(r"\\.|\[:\^?[a-z]+:\]|\[\^?\]?|\]|\(\?<?[=!]|\(\?P?[<'&>=]|[^\\\[\]()]+|.", re.DOTALL)
+_ESCAPES = frozenset("ntrfv!\"#$%&'()*+,-./:;=?@[\\]^_`{|}~ ")
+"""What may follow a backslash and means itself, or a control character, everywhere; < and > are word boundaries in one engine."""
+_FLAGS = re.compile(r"\(\?[is]+\)(?![*+?{])")
+_PIECE = re.compile(
+    r"\\[pP](?:\{[A-Za-z_]+\}|[A-Z])"  # a Unicode class
+    r"|\\x(?:[0-9A-Fa-f]{2}|\{[0-9A-Fa-f]{1,6}\})"  # a character by number
+    r"|\\.|\[:\^?[a-z]+:\]|\[\^?\]?|\]"
+    r"|\(\?(?:P?<[A-Za-z_][A-Za-z0-9_]*>|:)|\(\?.?"  # groups
+    r"|\{[0-9]+(?:,[0-9]*)?\}"
+    r"|[^\\\[\](){]+|.",
+    re.DOTALL,
+)
 
 
 def pattern_fault(pattern: str) -> str | None:
@@ -60,22 +67,30 @@ def anchored(pattern: str) -> str:
     >>> anchored(r"\d{6}")
     '^(?:[0-9]{6})$'
     """
+    flags = _FLAGS.match(pattern)
+    head = flags.group() if flags else ""
     parts: list[str] = []
     inside = False
-    for piece in _PIECE.findall(pattern):
+    for piece in _PIECE.findall(pattern[len(head) :]):
         if piece.startswith("\\"):
             parts.append(_escape(piece, inside))
         elif inside:
             parts.append(_in_class(piece))
-            inside = piece != "]"
+            inside = not piece.startswith("]")
         elif piece.startswith("["):
             inside = True
             parts.append(piece.replace("]", "\\]"))
-        elif piece.startswith("(?") and piece[2:] not in ("P<", "<"):
-            raise ValueError(f"{piece} is not supported: look-around and back-references have no linear-time engine; say it without them")
         else:
-            parts.append(piece)
-    return f"^(?:{''.join(parts)})$"
+            parts.append(_outside(piece))
+    return f"^(?:{head}{''.join(parts)})$"
+
+
+def _outside(piece: str) -> str:
+    if piece == "{":
+        raise ValueError("a { that is no repetition such as {2,5} is read differently by engines; write \\{")
+    if piece.startswith("(?") and not piece.endswith((":", ">")):
+        raise ValueError(f"{piece} is not supported: no look-around or back-references, and flags such as (?i) only at the start")
+    return piece
 
 
 def _in_class(piece: str) -> str:
@@ -93,8 +108,6 @@ def _escape(piece: str, inside: bool) -> str:
         if inside:
             raise ValueError(f"{piece} inside [...] is not portable; list the characters that are allowed")
         return f"[^{_CLASSES[letter.lower()]}]"
-    if letter in _UNPORTABLE:
-        raise ValueError(f"{piece}: {_UNPORTABLE[letter]}")
-    if letter.isdigit() and letter != "0":
-        raise ValueError(f"{piece}: back-references have no linear-time engine; say it without them")
-    return piece
+    if letter in _ESCAPES or (len(letter) > 1 and letter[0] in "pPx"):
+        return piece
+    raise ValueError(f"{piece} is not supported: {_INSTEAD.get(letter, 'engines read it differently; write the character itself')}")

@@ -1,5 +1,6 @@
 """The rules one question must keep, each with what to do; every fault is found, not only the first."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -119,8 +120,10 @@ def _bound_fault(kind: str, field: str, value: int | float | str) -> str | None:
         return None
     if isinstance(value, str) or (kind != "decimal" and not isinstance(value, int)):
         return f"for a {kind} it must be a {'number' if kind == 'decimal' else 'whole number'}, without quotes"
+    if kind == "decimal":
+        return None if math.isfinite(value) else "for a decimal it must be a finite number"
     most = {"rating": MAX_STARS, "repeat": MAX_ROWS, "select_multiple": MAX_CHOICES}.get(kind, INTEGER_HIGH)
-    least = INTEGER_LOW if kind in ("integer", "decimal") else 0
+    least = INTEGER_LOW if kind == "integer" else 0
     if not least <= value <= most:
         return f"for a {kind} it must be between {least} and {most}"
     return None
