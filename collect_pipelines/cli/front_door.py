@@ -31,7 +31,11 @@ class Answer:
         if self.status < 400:
             return self.document
         detail = str(self.document.get("detail") or self.document.get("title") or f"HTTP {self.status}")
-        places = [f"{place.get('label') or place.get('pointer')}: {place.get('message')}" for place in self.document.get("errors", ())]
+        places = [
+            f"{place.get('label') or place.get('pointer')}: {place.get('message')}"
+            for place in self.document.get("errors", ())
+            if place.get("message") != detail
+        ]
         raise _kind(self.status)("\n  ".join([detail, *places]), fix=self.document.get("next_step"))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -11,6 +11,9 @@ from collect_pipelines.cli.options import json_option, organization_option, pass
 from collect_pipelines.cli.output import ago, emit, print_facts, print_json, say
 from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from collect_pipelines.store.database import Database
 
 __all__ = ["command", "read_config"]
 
@@ -146,12 +149,9 @@ def resume(settings: Settings, name: str, organization: str) -> None:
 def test(settings: Settings, name: str, organization: str, as_json: bool) -> None:
     """Prove that the destination can be used, by using it; no response is sent."""
     with open_database(settings) as database:
-        from collect_pipelines.store.integrations import find_integration
         from collect_pipelines.sync.trial import probe
 
-        with database.begin() as connection:
-            found = find_integration(connection, name, organization)
-        report = probe(database, settings, found.integration_id)
+        report = probe(database, settings, _id_of(database, name, organization))
     if as_json:
         print_json(report)
         return
@@ -167,12 +167,9 @@ def test(settings: Settings, name: str, organization: str, as_json: bool) -> Non
 def preview(settings: Settings, name: str, organization: str, rows: int) -> None:
     """Show the exact cells or bytes the newest responses would become; sends nothing."""
     with open_database(settings) as database:
-        from collect_pipelines.store.integrations import find_integration
         from collect_pipelines.sync.trial import preview as preview_of
 
-        with database.begin() as connection:
-            found = find_integration(connection, name, organization)
-        click.echo(preview_of(database, settings, found.integration_id, rows))
+        click.echo(preview_of(database, settings, _id_of(database, name, organization), rows))
 
 
 def read_config(kind: str, pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
@@ -195,6 +192,13 @@ def read_config(kind: str, pairs: tuple[str, ...], document: str | None) -> dict
         fields = ", ".join(f"{field} ({spec.description})" if spec.description else field for field, spec in schema.model_fields.items())
         raise ConfigInvalid(f"The configuration of {kind} is not valid. {faults}", fix=f"Its fields: {fields or 'none'}") from exc
     return checked
+
+
+def _id_of(database: "Database", name: str, organization: str) -> int:
+    from collect_pipelines.store.integrations import find_integration
+
+    with database.begin() as connection:
+        return find_integration(connection, name, organization).integration_id
 
 
 def _set_state(settings: Settings, name: str, organization: str, state: Literal["active", "paused"]) -> None:

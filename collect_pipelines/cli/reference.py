@@ -63,8 +63,6 @@ def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Comman
 
 
 def _section(path: str, command: click.Command) -> str:
-    context = click.Context(
-        command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"]
-    )
+    context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"])
     level = "##" if path.count(" ") <= 1 else "###"
     return f"{level} {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import click
 
@@ -26,7 +27,7 @@ def command() -> None:
 @command.command()
 @click.argument("form")
 @click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
-@click.option("--id", "response_id", help="Id of the response. Default: the one in the document, else the endpoint makes one.")
+@click.option("--id", "response_id", help="Id of the response. Default: the one in the document, else a new one.")
 @click.option("--dry-run", is_flag=True, help="Run the checks and store nothing.")
 @door_options
 @json_option
@@ -120,4 +121,4 @@ def _document(text: str, response_id: str | None) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Invalid("The input is not a JSON object.", fix='Give an object such as {"name": "Ana"}.')
     whole = document if isinstance(document.get("answers"), dict) else {"answers": document}
-    return whole | ({"id": response_id} if response_id else {})
+    return {"id": str(uuid4())} | whole | ({"id": response_id} if response_id else {})

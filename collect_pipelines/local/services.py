@@ -12,6 +12,7 @@ from collect_pipelines.settings import Settings, setting_name
 __all__ = ["Service", "require_ports", "services", "urls"]
 
 DAGSTER_HOST = "127.0.0.1"  # its page has no login: it never leaves this machine, whatever COLLECT_HOST says
+JSON_LOGS = ("--log-format", "json")  # as our own processes write theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +77,31 @@ def _dagster(settings: Settings, application: Application, workspace: Path) -> t
     return (
         Service(
             "code-server",
-            ("-m", "dagster", "api", "grpc", "-h", DAGSTER_HOST, "-p", str(port), *code, "--use-python-environment-entry-point"),
+            (
+                "-m",
+                "dagster",
+                "api",
+                "grpc",
+                "-h",
+                DAGSTER_HOST,
+                "-p",
+                str(port),
+                *code,
+                *JSON_LOGS,
+                "--use-python-environment-entry-point",
+            ),
             lambda: listens(DAGSTER_HOST, port),
         ),
         Service(
             "dagster-webserver",
-            ("-m", "dagster_webserver", "-h", DAGSTER_HOST, "-p", str(settings.dagster_port), "-w", str(workspace)),
+            ("-m", "dagster_webserver", "-h", DAGSTER_HOST, "-p", str(settings.dagster_port), "-w", str(workspace), *JSON_LOGS),
             lambda: answers(f"{page}/server_info"),
             after=("code-server",),
         ),
         # The daemon loads the workspace once a minute only: it must find the code server at its first look.
         Service(
             "dagster-daemon",
-            ("-m", "dagster._daemon", "run", "-w", str(workspace)),
+            ("-m", "dagster._daemon", "run", "-w", str(workspace), *JSON_LOGS),
             lambda: dagster_is_ready(page),
             after=("code-server",),
         ),
