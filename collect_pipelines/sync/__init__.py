@@ -1,0 +1,1 @@
+"""The micro-batch loop: take, render, deliver, settle; and the same for validation."""

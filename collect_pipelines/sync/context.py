@@ -1,0 +1,130 @@
+"""What the core lends a destination, kept in Postgres and fenced by the lease."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from collect_pipelines.errors import Blocked
+from collect_pipelines.model import JsonValue, QuotaBucket
+from collect_pipelines.settings import Settings, environment_secret
+from collect_pipelines.store import integrations, quota
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.integrations import Integration
+from collect_pipelines.store.leases import hold_lease
+from collect_pipelines.sync.tenure import Tenure
+
+__all__ = ["DeliveryContext"]
+
+MAX_SECRET_BYTES = 1_000_000  # a credentials file has a few kilobytes; the rest is a wrong path
+
+
+class DeliveryContext:
+    """Implements `destinations.interface.Context` for one integration. Lives as long as its destination object."""
+
+    def __init__(self, database: Database, settings: Settings, integration: Integration) -> None:
+        self.integration_id = integration.integration_id
+        self.integration = integration.name
+        self.form = integration.form
+        self._database, self._settings = database, settings
+        self._tenure: Tenure | None = None
+        self.quota_wait_seconds = 0.0
+        """What `take_quota` asked the destination to wait since the last delivery began."""
+
+    @contextmanager
+    def during(self, tenure: Tenure) -> Iterator[None]:
+        """Within the block every write needs the lease."""
+        self._tenure, self.quota_wait_seconds = tenure, 0.0
+        try:
+            yield
+        finally:
+            self._tenure = None
+
+    def recall(self, name: str) -> JsonValue:
+        """What was last remembered under this name."""
+        with self._database.begin() as connection:
+            return integrations.recall(connection, self.integration_id, name)
+
+    def remember(self, name: str, value: JsonValue) -> None:
+        """Keeps a value; raises LeaseLost when another worker took over."""
+        with self._fenced() as connection:
+            integrations.remember(connection, self.integration_id, name, value)
+
+    def allocate(self, scope: str, name: str) -> int:
+        """A number for (scope, name), the same for ever."""
+        with self._fenced() as connection:
+            return integrations.allocate(connection, scope, name)
+
+    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+        """0.0 when a token of every bucket was taken, else the seconds to wait."""
+        # Promise 9: one quota for all processes
+        with self._database.begin() as connection:
+            wait = quota.take_quota(connection, buckets)
+        self.quota_wait_seconds += wait
+        return wait
+
+    def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
+        """Empties the buckets for so long."""
+        with self._database.begin() as connection:
+            quota.drain_quota(connection, buckets, seconds)
+
+    def secret(self, reference: str) -> str:
+        """The text behind `env:NAME` or `file:PATH`."""
+        scheme, _, name = reference.partition(":")
+        if scheme not in ("env", "file") or not name:
+            # Promise 10: not shown, it may be the secret itself
+            raise Blocked("A secret of the configuration is no reference.", fix="Write it as env:NAME or file:PATH.")
+        value = environment_secret(name) if scheme == "env" else _file_secret(name)
+        if value is None:
+            raise Blocked(f"The secret {reference} is missing or can't be read.", fix=_secret_fix(scheme, name))
+        return value
+
+    def setting(self, name: str) -> str:
+        """A setting as text, defaults filled in. Secret settings are not lent."""
+        derived = _derived(self._settings)
+        if name in derived:
+            return derived[name]
+        spec = next((spec for spec in dataclasses.fields(self._settings) if spec.name == name), None)
+        if spec is None or spec.metadata.get("secret"):
+            raise KeyError(name)
+        value: object = getattr(self._settings, name)
+        return "" if value is None else str(value)
+
+    def guard(self) -> None:
+        """Raises LeaseLost when another worker took over."""
+        if self._tenure is not None:
+            self._tenure.check()
+
+    @contextmanager
+    def _fenced(self) -> Iterator[Connection]:
+        with self._database.begin() as connection:
+            if self._tenure is not None:
+                hold_lease(connection, self._tenure.lease)
+            yield connection
+
+
+def _derived(settings: Settings) -> dict[str, str]:
+    local = settings.local_sheets_url
+    return {
+        "warehouse_path": str(settings.duckdb_path),
+        "sheets_base_url": settings.sheets_base_url or local,
+        "drive_base_url": settings.drive_base_url or local,
+        "oauth_token_url": settings.oauth_token_url or f"{local}/token",
+        "local_sheets_credentials": str(settings.data_dir / "sheets" / "person.json"),
+    }
+
+
+def _file_secret(path: str) -> str | None:
+    try:
+        with Path(path).expanduser().open(encoding="utf-8") as file:
+            return file.read(MAX_SECRET_BYTES).strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def _secret_fix(scheme: str, name: str) -> str:
+    if scheme == "env":
+        return f"Set the environment variable {name} for the workers and restart them."
+    return f"Put the secret into {name} and let the workers' account read it."

@@ -1,0 +1,83 @@
+"""A few threads that share the items of a lane: one thread per item at most, and slow items never take all of them."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from collect_pipelines.errors import CollectError, Unavailable
+from collect_pipelines.sync.report import Report
+from collect_pipelines.sync.work import Item, Work
+
+__all__ = ["Crew", "Done"]
+
+SLOW_SECONDS = 3.0  # a micro-batch usually takes well under one
+
+
+class Done:
+    """An item that was worked on; `report` is None when there was nothing to do for this worker."""
+
+    def __init__(self, item: Item, report: Report | None) -> None:
+        self.item, self.report = item, report
+
+
+class Crew:
+    """Works on items in the background. For one owner thread; `wake` is set whenever an item is finished."""
+
+    def __init__(self, work: Work, wake: threading.Event) -> None:
+        self._work, self._wake = work, wake
+        self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix=f"lane-{work.kind}")
+        self._busy: dict[int, tuple[Item, float, Future[Report | None]]] = {}
+        self._slow: set[int] = set()
+
+    def start(self, item: Item) -> bool:
+        """Begins with the item; False when it is being worked on, or no thread may take it now."""
+        if item.key in self._busy or len(self._busy) >= self._work.threads:
+            return False
+        # Promise 7: integrations in trouble share half of the threads, so the others always find one
+        if item.key in self._slow and self._troubled() >= max(self._work.threads // 2, 1) and self._work.threads > 1:
+            return False
+        future = self._pool.submit(self._do, item)
+        self._busy[item.key] = (item, time.monotonic(), future)
+        future.add_done_callback(lambda _: self._wake.set())
+        return True
+
+    def finished(self) -> Iterator[Done]:
+        """The items finished since the last call."""
+        for key, (item, started, future) in list(self._busy.items()):
+            if future.done():
+                del self._busy[key]
+                report = future.result()
+                self._judge(key, report, time.monotonic() - started)
+                yield Done(item, report)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being worked on."""
+        return not self._busy
+
+    def close(self) -> None:
+        """Waits for what is being worked on."""
+        self._pool.shutdown(wait=True)
+
+    def _do(self, item: Item) -> Report | None:
+        try:
+            return self._work.do(item)
+        except Unavailable as exc:
+            return self._failed(item, exc.message)
+        except Exception as exc:  # noqa: BLE001 - one item must not stop the lane (promise 7)
+            # Promise 10: messages of strangers may hold answers
+            return self._failed(item, exc.message if isinstance(exc, CollectError) else type(exc).__name__)
+
+    def _failed(self, item: Item, message: str) -> Report:
+        return Report(lane=self._work.kind, form=item.form, integration=item.name, outcome="failed", message=message)
+
+    def _judge(self, key: int, report: Report | None, seconds: float) -> None:
+        if seconds > SLOW_SECONDS:
+            self._slow.add(key)
+        elif report is not None and report.outcome in ("validated", "delivered"):
+            self._slow.discard(key)
+
+    def _troubled(self) -> int:
+        now = time.monotonic()
+        return sum(key in self._slow or now - started > SLOW_SECONDS for key, (_, started, _) in self._busy.items())

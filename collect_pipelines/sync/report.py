@@ -1,0 +1,54 @@
+"""What one micro-batch came to; the numbers that become materializations, checks and progress lines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["CheckCount", "Outcome", "Report"]
+
+Outcome = Literal["validated", "delivered", "postponed", "blocked", "parked", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCount:
+    """Rows of one micro-batch that kept and broke one rule."""
+
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    One micro-batch of one lane. Holds numbers and names only, never an answer.
+
+    `postponed`: tried again by itself. `blocked`: a person is needed, `message` says why and what to do. `parked`: given up,
+    its rows are dead letters. `failed`: nothing changed, because Postgres was away or another worker took over.
+    """
+
+    lane: str
+    form: str
+    outcome: Outcome
+    integration: str | None = None
+    """None for validation."""
+    rows: int = 0
+    """Log entries looked at (validation) or rows handed to the destination (delivery)."""
+    delivered: int = 0
+    """Log entries whose effect is in the destination now; for validation, entries released."""
+    rejected: int = 0
+    """Log entries that became dead letters."""
+    quarantined: int = 0
+    seconds: float = 0.0
+    api_calls: int = 0
+    quota_wait_seconds: float = 0.0
+    oldest_age_seconds: float = 0.0
+    """Age of the oldest entry when the micro-batch was begun."""
+    from_position: int = 0
+    to_position: int = 0
+    message: str | None = None
+    checks: Mapping[str, CheckCount] = field(default_factory=dict)
+    """For validation: expectation -> rows."""
+    retry_in_seconds: float | None = None
+    """When postponed: seconds until the next attempt."""
+    full: bool = False
+    """The batch was as large as it may be: there is a backlog."""

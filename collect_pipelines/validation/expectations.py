@@ -1,0 +1,119 @@
+"""The expectations of a form as Great Expectations knows them. Importing this imports GX (3-10 s of CPU): only the gate does, when used."""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # GX 1.24 has no analytics left; this holds should it come back
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # GX imports modules that Python has deprecated
+    import great_expectations
+    from great_expectations.core.metric_domain_types import MetricDomainTypes
+    from great_expectations.core.result_format import ResultFormat
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
+    from great_expectations.expectations.core.expect_column_values_to_be_unique import ExpectColumnValuesToBeUnique
+    from great_expectations.expectations.core.expect_table_columns_to_match_set import ExpectTableColumnsToMatchSet
+    from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
+    from great_expectations.expectations.expectation import BatchExpectation
+    from great_expectations.expectations.metadata_types import FailureSeverity
+    from great_expectations.expectations.metrics.metric_provider import metric_value
+    from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+logging.captureWarnings(False)  # GX turns it on for the whole process
+logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # Promise 10: its messages can hold values
+
+__all__ = ["CARRIER_COLUMNS", "RULES_METRIC", "ExpectFormRule", "Workbench", "batch_expectations", "rule_expectation"]
+
+CARRIER = "collect_pipelines.rules"
+RULES_METRIC = "collect_pipelines.form_rules"
+CARRIER_COLUMNS = ("position", "version")
+
+
+class Judged(Protocol):
+    """What travels with the frame given to GX: the rules already bound to their rows."""
+
+    def failing(self) -> Mapping[str, Sequence[int]]:
+        """Row numbers that break each rule, by rule name."""
+
+
+class FormRules(TableMetricProvider):
+    """The one metric all form rules share: every rule of the form over every row, computed once by polars."""
+
+    metric_name = RULES_METRIC
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any],
+    ) -> Mapping[str, Sequence[int]]:
+        frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
+        judged: Judged = frame.attrs[CARRIER].content
+        return judged.failing()
+
+
+class ExpectFormRule(BatchExpectation):
+    """Expect every response to keep one rule of its form version."""
+
+    rule: str
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RULES_METRIC,)
+    success_keys: ClassVar[tuple[str, ...]] = ("rule",)
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
+        failing = metrics[RULES_METRIC][self.rule]
+        return {"success": not failing, "result": {"unexpected_count": len(failing), "unexpected_index_list": failing}}
+
+
+def rule_expectation(rule: str, description: str, severity: str) -> Any:
+    """One named expectation of a suite."""
+    return ExpectFormRule(rule=rule, description=description, severity=FailureSeverity(severity))
+
+
+def batch_expectations() -> list[Any]:
+    """What must hold for a batch as a whole; when it does not, reading the log went wrong and no row is released."""
+    return [
+        ExpectTableRowCountToBeBetween(min_value=1),
+        ExpectTableColumnsToMatchSet(column_set=list(CARRIER_COLUMNS)),
+        ExpectColumnValuesToBeUnique(column="position"),
+    ]
+
+
+class _Carrier:
+    """Survives the copies pandas and GX make of a frame, as the same object."""
+
+    def __init__(self, content: Judged) -> None:
+        self.content = content
+
+    def __deepcopy__(self, memo: Any) -> "_Carrier":
+        return self
+
+
+class Workbench:
+    """One ephemeral GX context with one batch definition. Not safe for threads: GX then returns rows of other batches."""
+
+    def __init__(self) -> None:
+        self._context = great_expectations.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self._context.variables.save()
+        source = self._context.data_sources.add_pandas("log")
+        self._batches = source.add_dataframe_asset("entries").add_batch_definition_whole_dataframe("batch")
+
+    def suite(self, name: str, expectations: Sequence[Any]) -> Any:
+        """A suite to be kept by the caller; nothing of it is stored in the context."""
+        return great_expectations.ExpectationSuite(name=name, expectations=list(expectations))
+
+    def judge(self, suite: Any, carrier_rows: Mapping[str, Sequence[int]], judged: Judged) -> list[Any]:
+        """Validates one batch and returns the result of every expectation."""
+        import pandas
+
+        frame = pandas.DataFrame(carrier_rows, columns=list(CARRIER_COLUMNS))
+        frame.attrs[CARRIER] = _Carrier(judged)
+        batch = self._batches.get_batch({"dataframe": frame})
+        # batch.validate stores nothing; ValidationDefinition.run would keep every result in memory for ever
+        outcome = batch.validate(suite, result_format={"result_format": ResultFormat.COMPLETE, "return_unexpected_index_query": False})
+        return list(outcome.results)

@@ -1,0 +1,161 @@
+"""The gate every response passes between the log and a destination: Great Expectations decides, row by row, with reasons."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.model import Finding
+from collect_pipelines.validation.compile import Rule, RuleSet, compile_rules
+
+if TYPE_CHECKING:
+    import polars
+
+    from collect_pipelines.validation.expectations import Workbench
+
+__all__ = ["Gate", "Statistic", "Verdict", "shared_gate"]
+
+KEPT_SUITES = 256  # form versions in use at a time; building one again costs milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """How one expectation fared over a batch."""
+
+    name: str
+    """Name of the rule, e.g. `age.max`, or the type of a batch expectation."""
+    passed: bool
+    unexpected: int
+    """Rows that break it."""
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What the gate says about a batch.
+
+    With `error` set nothing was judged: no row may pass and none may be quarantined.
+    """
+
+    failures: list[tuple[int, tuple[Finding, ...]]]
+    """Number of the row in the frame and every reason it must not pass, in row order."""
+    statistics: tuple[Statistic, ...]
+    error: str | None = None
+    """What went wrong inside the gate, without values."""
+
+    @property
+    def success(self) -> bool:
+        """Every row passes."""
+        return self.error is None and not self.failures
+
+
+class Gate:
+    """One per process (`shared_gate`): validations queue up behind a lock, suites are kept by the form version's content hash."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workbench: Workbench | None = None
+        self._suites: OrderedDict[str, tuple[RuleSet, Any]] = OrderedDict()
+
+    def warm_up(self) -> None:
+        """Imports Great Expectations, which costs seconds; `validate` does it when this was not called."""
+        with self._lock:
+            self._bench()
+
+    def validate(self, definition: FormDefinition, frame: "polars.DataFrame") -> Verdict:
+        """
+        Judges rows that all answered this form version.
+
+        `frame` holds `_position` and `_version`, and the answers as text under the physical names of the definition's
+        questions; a question that has no column counts as unanswered.
+        """
+        with self._lock:
+            bench = self._bench()
+            rules, suite = self._suite(definition)
+            judged = _Judged(rules, frame)
+            rows = {"position": frame["_position"].to_list(), "version": frame["_version"].to_list()}
+            return _verdict(judged, bench.judge(suite, rows, judged))
+
+    def _bench(self) -> "Workbench":
+        if self._workbench is None:
+            from collect_pipelines.validation.expectations import Workbench
+
+            self._workbench = Workbench()
+        return self._workbench
+
+    def _suite(self, definition: FormDefinition) -> tuple[RuleSet, Any]:
+        known = self._suites.pop(definition.content_hash, None) or self._build(definition)
+        self._suites[definition.content_hash] = known
+        if len(self._suites) > KEPT_SUITES:
+            self._suites.popitem(last=False)
+        return known
+
+    def _build(self, definition: FormDefinition) -> tuple[RuleSet, Any]:
+        from collect_pipelines.validation.expectations import batch_expectations, rule_expectation
+
+        rules = compile_rules(definition)
+        severities = {"reject": "critical", "flag": "warning"}
+        expectations = [rule_expectation(rule.name, rule.message, severities[rule.severity]) for rule in rules.rules]
+        return rules, self._bench().suite(f"{definition.form}@{definition.content_hash[:12]}", [*batch_expectations(), *expectations])
+
+
+_shared = Gate()
+
+
+def shared_gate() -> Gate:
+    """The gate of this process."""
+    return _shared
+
+
+class _Judged:
+    def __init__(self, rules: RuleSet, frame: "polars.DataFrame") -> None:
+        self.rules, self._frame = rules, frame
+
+    def failing(self) -> Mapping[str, Sequence[int]]:
+        return self.rules.violations(self._frame)
+
+
+def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
+    by_name = {rule.name: rule for rule in judged.rules.rules}
+    statistics: list[Statistic] = []
+    reasons: dict[int, list[Finding]] = {}
+    for result in results:
+        rule = by_name.pop(result.expectation_config.kwargs.get("rule", ""), None)
+        name = rule.name if rule else str(result.expectation_config.type)
+        fault = _fault(result, rule)
+        if fault is not None:
+            # an expectation that errs names no rows: taking it for "no bad rows" would let everything pass
+            return Verdict([], (), error=f"Expectation {name} could not be judged ({fault}).")
+        failing = result.result.get("unexpected_index_list") or []
+        statistics.append(Statistic(name, bool(result.success), len(failing), rule.severity if rule else "reject"))
+        if rule is not None and rule.severity == "reject":
+            for row in failing:
+                reasons.setdefault(row, []).append(rule.finding())
+    if by_name:
+        return Verdict([], (), error=f"Expectation {min(by_name)} was not judged.")
+    return Verdict([(row, tuple(reasons[row])) for row in sorted(reasons)], tuple(statistics))
+
+
+def _fault(result: Any, rule: Rule | None) -> str | None:
+    raised = _raised(result.exception_info)
+    if raised is not None:
+        return raised
+    if result.success:
+        return None
+    if rule is None:
+        return "it does not hold for the batch"
+    return None if result.result.get("unexpected_index_list") else "it failed without naming rows"
+
+
+def _raised(info: Any) -> str | None:
+    """The class of the exception GX caught; its message is left out, it can hold answers."""
+    if not isinstance(info, dict) or not info:
+        return None
+    if "raised_exception" not in info:
+        return next((found for found in map(_raised, info.values()) if found), None)
+    if not info["raised_exception"]:
+        return None
+    return str(info.get("exception_message") or "error").partition("(")[0].partition(":")[0][:60]

@@ -1,0 +1,110 @@
+"""From the texts of the log to typed values: guarded casts that turn a bad value into null and never raise."""
+
+import polars as pl
+
+__all__ = ["META_TYPES", "OTHER_MARK", "OTHER_PREFIX", "VALUE_TYPES", "choice", "choices", "meta", "typed"]
+
+UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+
+META_TYPES: dict[str, pl.DataType] = {
+    "position": pl.Int64(),
+    "revision": pl.Int64(),
+    "version": pl.Int64(),
+    "submitted_at": UTC_MICROSECONDS,
+    "received_at": UTC_MICROSECONDS,
+}
+"""Every other meta column is text."""
+
+VALUE_TYPES: dict[str, pl.DataType] = {
+    "integer": pl.Int64(),
+    "rating": pl.Int64(),
+    "decimal": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "select_multiple": pl.List(pl.String()),
+    "date": pl.Date(),
+    "datetime": UTC_MICROSECONDS,
+}
+"""Type of a question's values by question type. Every other type is text: geopoint, file and repeat as JSON."""
+
+OTHER_PREFIX = "other: "
+"""Before an answer in a person's own words. No code holds a space, so none can look like it."""
+
+OTHER_MARK = "\x00"
+"""The same inside this room: Postgres stores no NUL, so no answer can hold it."""
+
+# Explicit ASCII classes and \z: `\d` takes the digits of every script and `$` a trailing newline in some engines.
+INTEGER = r"\A-?(?:0|[1-9][0-9]*)\z"
+NUMBER = r"\A-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\z"
+DATE = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
+DATETIME = (
+    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])\z"
+)
+MICROSECONDS = r"(\.[0-9]{6})[0-9]+"
+
+# What json_decode reads without error; one bad text would fail the whole column. Lone surrogates are left out.
+_ESCAPE = r'\\(?:["\\/bfnrt]|u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))'
+_CHARACTERS = rf'(?:[^"\\\x00-\x1f]|{_ESCAPE})*'
+_OTHER = rf'\{{\s*"other"\s*:\s*"({_CHARACTERS})"\s*\}}'
+_ITEM = rf'(?:"{_CHARACTERS}"|{_OTHER.replace("(" + _CHARACTERS + ")", _CHARACTERS)})'
+CHOICES = rf"\A\[\s*(?:{_ITEM}(?:\s*,\s*{_ITEM})*)?\s*\]\z"
+OTHER = rf"\A{_OTHER}\z"
+# Every item becomes a text of one list; a quote inside a text is escaped, so `{"other"` never occurs in one.
+OTHER_AS_TEXT = r'"\u0000${1}"'
+
+
+def typed(text: pl.Expr, question_type: str) -> pl.Expr:
+    """The values of a text column; null where the text is null or is no value of the type."""
+    if question_type in ("integer", "rating"):
+        return _only(text, INTEGER).cast(pl.Int64, strict=False)
+    if question_type == "decimal":
+        number = _only(text, NUMBER).cast(pl.Float64, strict=False)
+        return pl.when(number.is_finite()).then(number)
+    if question_type == "boolean":
+        return pl.when(text == "true").then(True).when(text == "false").then(False)
+    if question_type == "select_one":
+        return choice(text).str.replace(OTHER_MARK, OTHER_PREFIX, literal=True)
+    if question_type == "select_multiple":
+        return choices(text).list.eval(pl.element().str.replace(OTHER_MARK, OTHER_PREFIX, literal=True))
+    if question_type == "date":
+        return _in_calendar(_only(text, DATE).str.to_date("%Y-%m-%d", strict=False))
+    if question_type == "datetime":
+        return moment(text)
+    return text
+
+
+def choice(text: pl.Expr) -> pl.Expr:
+    """The code of a select_one answer; an answer in own words is its text after OTHER_MARK."""
+    wrapped = pl.format("[{}]", _only(text, OTHER)).str.replace(_OTHER, OTHER_AS_TEXT)
+    return pl.coalesce(wrapped.str.json_decode(pl.List(pl.String)).list.first(), text)
+
+
+def choices(text: pl.Expr) -> pl.Expr:
+    """The codes of a select_multiple answer, those in own words after OTHER_MARK; null where the text is no such list."""
+    return _only(text, CHOICES).str.replace_all(_OTHER, OTHER_AS_TEXT).str.json_decode(pl.List(pl.String))
+
+
+def moment(text: pl.Expr) -> pl.Expr:
+    """Points in time from ISO 8601 with seconds and an offset or Z, as UTC microseconds; further digits are cut."""
+    short = _only(text, DATETIME).str.replace(MICROSECONDS, "${1}")
+    return _in_calendar(short.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False))
+
+
+def meta(name: str) -> pl.Expr:
+    """A meta column of the log's CSV (`position`) as the column of a frame (`_position`)."""
+    wanted = META_TYPES.get(name, pl.String())
+    column = pl.col(name)
+    if wanted == UTC_MICROSECONDS:
+        column = moment(column)
+    elif wanted != pl.String():
+        column = column.cast(wanted)
+    return column.alias(f"_{name}")
+
+
+def _only(text: pl.Expr, pattern: str) -> pl.Expr:
+    return pl.when(text.str.contains(pattern)).then(text)
+
+
+def _in_calendar(day: pl.Expr) -> pl.Expr:
+    """Years 1 to 9999, as in Python, DuckDB and spreadsheets."""
+    return pl.when(day.dt.year().is_between(1, 9999)).then(day)
