@@ -51,7 +51,7 @@ async def submit_batch(services: Services, request: Request) -> Reply:
     if good:
         stored = await services.writer.accept_many([item.submission for item in good if item.submission is not None])
         for item, accepted in zip(good, stored, strict=True):
-            _settle(item, accepted)
+            _settle(services, item, accepted)
     return _reply(services, request, form, items)
 
 
@@ -103,9 +103,11 @@ def _refuse_revision(envelope: Envelope) -> None:
         raise Problem.at("envelope", "#/revision", "A batch holds new responses only; PUT an edit under its id.")
 
 
-def _settle(item: _Item, accepted: Accepted) -> None:
+def _settle(services: Services, item: _Item, accepted: Accepted) -> None:
     item.accepted = accepted
-    if accepted.outcome not in STORED:
+    if accepted.outcome == "accepted":
+        services.metrics.stored(accepted.received_at)
+    elif accepted.outcome not in STORED:
         item.problem = problem_of(accepted)
 
 

@@ -243,7 +243,7 @@ def from_error(error: CollectError) -> Problem:
         case Unavailable() if getattr(error, "overloaded", False):
             return Problem("overloaded", "Too many responses are waiting. Nothing was stored.")
         case Unavailable():
-            return Problem("unavailable", "Postgres can't be reached. Nothing was stored.")
+            return Problem("unavailable", "Postgres can't be used now. Nothing was stored.")
         case _:
             return Problem("internal")
 

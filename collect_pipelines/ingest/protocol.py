@@ -14,6 +14,7 @@ __all__ = ["HEADER_SECONDS", "BoundedProtocol"]
 
 HEADER_SECONDS = 5.0  # from the first byte of a request to the end of its headers; a slow loris does not get more
 IDLE_SECONDS = 10.0  # a new connection that says nothing
+LINGER_SECONDS = 1.0  # how long a refused client may go on sending
 SLACK_BYTES = 4 * 1024  # beyond MAX_HEADER_BYTES the application answers; this bound is for what never ends
 
 
@@ -59,8 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
-        self._stop_timer()
         if not self._refused:
+            self._stop_timer()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -102,7 +103,9 @@ class BoundedProtocol(HttpToolsProtocol):
         body = orjson.dumps(problem.as_json(request_id))
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[problem.kind.status] + head % (len(body), request_id.encode()) + body)
-        self.transport.close()
+        # Closing with unread bytes would reset the connection, and the client would not see why: what it still sends is dropped.
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

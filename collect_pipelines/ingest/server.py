@@ -17,7 +17,7 @@ from collect_pipelines.store.writer import Writer
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics, share_between_workers
 from collect_pipelines.telemetry.logs import configure_logging, get_logger
 
-__all__ = ["serve"]
+__all__ = ["bind", "run_worker", "serve"]
 
 BACKLOG = 2_048  # connections the kernel keeps while the event loop is busy
 MAX_CONNECTIONS = 10_000  # per process; a connection costs a file descriptor and about 10 KB
@@ -34,15 +34,16 @@ def serve(settings: Settings, database_url: str) -> None:
     Raises PortTaken at once when the port can't be bound. Postgres may be away: requests are answered 503 until it is back.
     """
     configure_logging(settings)
-    listener = _bind(settings)
+    listener = bind(settings)
     if settings.ingest_workers > 1:
         share_between_workers(settings.data_dir / "ingest-metrics")
-        Workers(_work, (settings, database_url, listener), settings.ingest_workers).run()
+        Workers(run_worker, (settings, database_url, listener), settings.ingest_workers).run()
     else:
-        _work(settings, database_url, listener)
+        run_worker(settings, database_url, listener)
 
 
-def _bind(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises PortTaken saying which setting to change."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     # As every server does: connections of an earlier run that linger in TIME_WAIT don't count.
@@ -60,12 +61,12 @@ def _bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def _work(settings: Settings, database_url: str, listener: socket.socket) -> None:
-    """One worker process, from start to stop."""
+def run_worker(settings: Settings, database_url: str, listener: socket.socket, *, group_commit: bool = True) -> None:
+    """One worker, from start to stop. `group_commit=False` commits every response alone: the benchmark's baseline."""
     configure_logging(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     metrics = IngestMetrics()
-    app = IngestApp(make_services(database_url, Writer(database_url), metrics))
+    app = IngestApp(make_services(database_url, Writer(database_url, group_commit=group_commit), metrics))
     config = uvicorn.Config(
         app,
         loop="uvloop",

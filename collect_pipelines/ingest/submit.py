@@ -101,6 +101,7 @@ async def _store(
     if accepted.outcome == "replayed":
         checks = await _checks_then(services, form, accepted, checked)
     else:
+        services.metrics.stored(accepted.received_at)
         checks = checks_as_json(checked.outcomes)
     # Promise 1: the writer returned, so the commit is on disk; only now is it acknowledged.
     return json_reply(

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from psycopg.errors import InvalidSchemaName, UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import ProgrammingError
+
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.store.database import Database
 
@@ -73,5 +76,11 @@ class StoreThreads:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result:
-        with self._database.begin() as connection:
-            return function(connection, *arguments, **named)
+        try:
+            with self._database.begin() as connection:
+                return function(connection, *arguments, **named)
+        except ProgrammingError as exc:
+            # A table or column that is missing means: the database is not migrated (yet). Anything else is a fault of ours.
+            if isinstance(exc.orig, UndefinedTable | UndefinedColumn | InvalidSchemaName):
+                raise Unavailable("The database's schema is behind.", fix="Run `collect db upgrade`.") from exc
+            raise

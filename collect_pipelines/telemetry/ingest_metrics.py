@@ -39,6 +39,8 @@ class IngestMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._sources: set[str] = set()
+        self._commit: object = None
+        self._group_size = 0
         names = ("form", "source", "outcome")
         self._requests = self._counter("collect_ingest_requests_total", *names)
         self._responses = self._counter("collect_ingest_responses_total", *names)
@@ -75,17 +77,26 @@ class IngestMetrics:
         self._check_duration_children(plugin).observe(seconds)
         self._check_outcome_children(plugin, outcome).inc()
 
-    def group(self, size: int) -> None:
-        """One commit stored so many responses."""
-        self._groups.observe(size)
+    def stored(self, committed: object, count: int = 1) -> None:
+        """So many responses were stored by the commit that `committed` (its time) stands for; those of one commit come together."""
+        if committed != self._commit:
+            self._end_group()
+            self._commit = committed
+        self._group_size += count
 
     def exposition(self) -> bytes:
         """All numbers as Prometheus text; with several workers those of all of them, also of workers that ended."""
+        self._end_group()
         if MULTIPROCESS_VARIABLE not in os.environ:
             return generate_latest(self._registry)
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         return generate_latest(shared)
+
+    def _end_group(self) -> None:
+        if self._group_size:
+            self._groups.observe(self._group_size)
+        self._commit, self._group_size = None, 0
 
     def _bounded(self, source: str | None) -> str:
         if source is None:

@@ -72,4 +72,4 @@ def test_text_format_is_one_line() -> None:
 
     get_logger("here").warning("worker_died", msg="Exit code 1.")
 
-    assert stream.getvalue().endswith(b" warning worker_died msg=Exit code 1. logger=here\n")
+    assert stream.getvalue().endswith(b" warning worker_died logger=here msg=Exit code 1.\n")

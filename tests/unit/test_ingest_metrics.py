@@ -21,7 +21,9 @@ COUNT_ONE = """
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 metrics = IngestMetrics()
 metrics.request("household", "api", "accepted", 0.004)
-metrics.group(7)
+metrics.stored(1, 5)
+metrics.stored(1, 2)
+metrics.stored(2, 3)
 print(metrics.exposition().decode())
 """
 
@@ -65,7 +67,8 @@ def test_any_worker_tells_the_sum_of_all(tmp_path: Path) -> None:
         ).stdout
 
     assert 'collect_ingest_requests_total{form="household",outcome="accepted",source="api"} 2.0' in told
-    assert "collect_ingest_group_size_sum 14.0" in told
+    assert "collect_ingest_group_size_sum 20.0" in told
+    assert "collect_ingest_group_size_count 4.0" in told
 
 
 def test_every_metric_of_alerts_and_dashboard_exists() -> None:

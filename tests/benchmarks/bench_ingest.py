@@ -1,0 +1,276 @@
+"""
+How fast responses are taken, and what group commit is worth. Run: python tests/benchmarks/bench_ingest.py [--seconds 5]
+
+Starts a throwaway Postgres (fsync on) and the real server process, sends responses of about 1.5 KB with 20 answers over
+keep-alive connections from a process of its own, and does the same with one commit per request. All share one machine.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+import psutil
+import uvloop
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+CLIENTS = (1, 16, 64, 256)
+VARIANTS = ("grouped", "single")
+FORMS = 8  # with one form alone its row lock would make the single commits even slower
+WARM_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One cell of the table."""
+
+    variant: str
+    clients: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    server_us: float
+    postgres_us: float
+
+
+def definition_of(form: str) -> dict[str, Any]:
+    """Twenty questions of the usual types."""
+    questions: list[dict[str, Any]] = [{"key": f"text_{n}", "type": "text", "label": f"Text {n}", "max_length": 500} for n in range(9)]
+    questions += [{"key": f"count_{n}", "type": "integer", "label": f"Count {n}", "min": 0, "max": 1000} for n in range(4)]
+    questions += [{"key": f"amount_{n}", "type": "decimal", "label": f"Amount {n}"} for n in range(2)]
+    choices = [{"code": f"choice_{n}", "label": f"Choice {n}"} for n in range(6)]
+    questions += [{"key": f"one_{n}", "type": "select_one", "label": f"One {n}", "choices": choices} for n in range(2)]
+    questions.append({"key": "many", "type": "select_multiple", "label": "Many", "choices": choices})
+    questions.append({"key": "day", "type": "date", "label": "Day"})
+    questions.append({"key": "agreed", "type": "boolean", "label": "Agreed", "required": True})
+    return {"form": form, "title": form, "questions": questions}
+
+
+def answers() -> dict[str, Any]:
+    """Twenty answers, about 1.5 KB as JSON with the envelope."""
+    texts = {
+        f"text_{n}": f"An answer in the words of a person, of ordinary length, to question number {n}, and a bit more " for n in range(9)
+    }
+    numbers = {f"count_{n}": 7 * n for n in range(4)} | {f"amount_{n}": 12.5 + n for n in range(2)}
+    chosen = {"one_0": "choice_1", "one_1": "choice_5", "many": ["choice_0", "choice_2", "choice_3"]}
+    return texts | numbers | chosen | {"day": "2026-01-31", "agreed": True}
+
+
+class Client(asyncio.Protocol):
+    """One keep-alive connection: sends the next response when the last one was answered."""
+
+    def __init__(self, requests: "Requests", times: list[float], stop_at: float) -> None:
+        self._requests, self._times, self._stop_at = requests, times, stop_at
+        self._received = b""
+        self.failed = 0
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator or len(body) < int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            return
+        now = time.perf_counter()
+        self._times.append(now - self._sent)
+        self.failed += not head.startswith(b"HTTP/1.1 201")
+        self._received = b""
+        if now < self._stop_at:
+            self._send()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def _send(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(self._requests.next())
+
+
+class Requests:
+    """Ready bytes with a fresh id in each."""
+
+    def __init__(self, key: str) -> None:
+        self._count = 0
+        self._forms = []
+        tail = orjson.dumps({"answers": answers(), "version": 1, "submitted_at": "2026-01-31T09:30:00Z", "source": "bench"})[1:]
+        for number in range(FORMS):
+            length = len(b'{"id":"",') + 36 + len(tail)
+            head = (
+                f"POST /v1/forms/bench{number}/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n" + '{"id":"'
+            )
+            self._forms.append((head.encode(), b'",' + tail))
+
+    def next(self) -> bytes:
+        self._count += 1
+        head, tail = self._forms[self._count % FORMS]
+        return head + str(uuid4()).encode() + tail
+
+
+async def load(port: int, key: str, clients: int, seconds: float) -> dict[str, Any]:
+    """Runs so many clients for so long; raw times and failures."""
+    loop = asyncio.get_running_loop()
+    requests = Requests(key)
+    times: list[float] = []
+    started = time.perf_counter()
+    made = []
+    for _ in range(clients):
+        _, client = await loop.create_connection(lambda: Client(requests, times, started + seconds), "127.0.0.1", port)
+        made.append(client)
+    await asyncio.gather(*(client.done for client in made))
+    return {"seconds": time.perf_counter() - started, "times": times, "failed": sum(client.failed for client in made)}
+
+
+def run_load(port: int, key: str, clients: int, seconds: float) -> dict[str, Any]:
+    """The load from a process of its own."""
+    command = [sys.executable, __file__, "--load", f"{port},{key},{clients},{seconds}"]
+    made: dict[str, Any] = orjson.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return made
+
+
+def serve(variant: str, url: str, port: int) -> None:
+    """The real server; the baseline differs in the writer alone."""
+    from collect_pipelines.ingest.server import bind, run_worker
+    from collect_pipelines.settings import Settings
+
+    settings = Settings(ingest_port=port, data_dir=Path(tempfile.gettempdir()), ingest_drain_seconds=0.0)
+    run_worker(settings, url, bind(settings), group_commit=variant == "grouped")
+
+
+@contextmanager
+def server(variant: str, url: str, port: int) -> Iterator[int]:
+    """Its process id, once it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--serve", f"{variant},{port}"], stdout=subprocess.DEVNULL, env={**os.environ, "BENCH_URL": url}
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            assert process.poll() is None and time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def cpu_of(pid: int, children: bool = False) -> float:
+    """CPU seconds used so far."""
+    process = psutil.Process(pid)
+    total = 0.0
+    for each in [process, *(process.children(recursive=True) if children else [])]:
+        try:
+            used = each.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += used.user + used.system
+    return total
+
+
+def measure(variant: str, pid: int, postgres_pid: int, port: int, key: str, clients: int, seconds: float) -> Measured:
+    """One run after a short warm-up."""
+    run_load(port, key, clients, WARM_SECONDS)
+    server_before, postgres_before = cpu_of(pid), cpu_of(postgres_pid, children=True)
+    made = run_load(port, key, clients, seconds)
+    server_used, postgres_used = cpu_of(pid) - server_before, cpu_of(postgres_pid, children=True) - postgres_before
+    times = sorted(made["times"])
+    count = len(times)
+    return Measured(
+        variant,
+        clients,
+        count / made["seconds"],
+        1000 * times[count // 2],
+        1000 * times[min(count - 1, int(count * 0.99))],
+        made["failed"],
+        1e6 * server_used / count,
+        1e6 * postgres_used / count,
+    )
+
+
+def main() -> None:
+    """Everything, as a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--clients", type=int, nargs="*", default=CLIENTS)
+    parser.add_argument("--load", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.load:
+        port, key, clients, seconds = chosen.load.split(",")
+        sys.stdout.buffer.write(orjson.dumps(uvloop.run(load(int(port), key, int(clients), float(seconds)))))
+    elif chosen.serve:
+        variant, port = chosen.serve.split(",")
+        serve(variant, os.environ["BENCH_URL"], int(port))
+    else:
+        compare(chosen.clients, chosen.seconds)
+
+
+def compare(clients: list[int], seconds: float) -> None:
+    """Both variants in one run on one Postgres."""
+    from collect_pipelines.forms.definition import FormDefinition
+    from collect_pipelines.local.ports import free_port
+    from collect_pipelines.local.postgres import throwaway_postgres
+    from collect_pipelines.store.database import Database
+    from collect_pipelines.store.forms import publish_form
+    from collect_pipelines.store.keys import create_key
+    from collect_pipelines.store.migrations import upgrade
+
+    rows: dict[tuple[str, int], Measured] = {}
+    with throwaway_postgres() as postgres:
+        url = postgres.url()
+        upgrade(url)
+        database = Database(url)
+        with database.begin() as connection:
+            for number in range(FORMS):
+                publish_form(connection, "default", FormDefinition.model_validate(definition_of(f"bench{number}")))
+            key = create_key(connection, "default", "bench", frozenset({"ingest"})).text
+        database.dispose()
+        assert postgres.pid is not None
+        print(f"{FORMS} forms, 20 answers, {len(Requests(key).next())} bytes per request with headers, {seconds:g} s each", flush=True)
+        print(
+            f"{'writer':>8} {'clients':>8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'server us':>10} {'postgres us':>12}",
+            flush=True,
+        )
+        for count in clients:
+            for variant in VARIANTS:
+                port = free_port()
+                with server(variant, url, port) as pid:
+                    row = measure(variant, pid, postgres.pid, port, key, count, seconds)
+                rows[variant, count] = row
+                print(
+                    f"{variant:>8} {count:>8} {row.rate:>8.0f} {row.p50_ms:>8.1f} {row.p99_ms:>8.1f} {row.failed:>7} "
+                    f"{row.server_us:>10.0f} {row.postgres_us:>12.0f}",
+                    flush=True,
+                )
+    for count in clients:
+        print(f"grouped / single at {count} clients: {rows['grouped', count].rate / rows['single', count].rate:.1f} x")
+
+
+if __name__ == "__main__":
+    main()
