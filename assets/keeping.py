@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Decision", "LaneRun", "Situation", "decide"]
 
-STARTUP_SECONDS = 30.0  # from "started" to the lease: imports on a busy machine
+STARTUP_SECONDS = 60.0  # from "started" to the lease: Great Expectations is imported, on a busy machine
 DEAD_SECONDS = 15.0  # a suspect this long is dead: more than a waiting successor needs, and than Postgres to come back
 HEAD_START_SECONDS = 60.0  # a successor is started so much before the end of a life
 MOST_RUNS = 2  # as the limit in dagster.yaml
@@ -34,7 +34,7 @@ class Situation:
     runs: tuple[LaneRun, ...]
     lease_held: bool
     holder: str | None
-    """Run id of the lease's owner; None when nobody or something else than a run holds it."""
+    """Run id of the lease's owner, also of an expired lease; None when it is nobody's or something else than a run has it."""
     work: bool
     lifetime: float
     suspects: Mapping[str, float] = field(default_factory=dict)
@@ -62,7 +62,11 @@ def decide(situation: Situation) -> Decision:
 
 
 def _is_suspect(run: LaneRun, situation: Situation) -> bool:
-    if run.started_at is None or situation.now - run.started_at < STARTUP_SECONDS:
+    if run.started_at is None:
+        return False
+    if not situation.lease_held and situation.holder == run.run_id:
+        return True  # it had the lease, so it is past its start, and let it expire
+    if situation.now - run.started_at < STARTUP_SECONDS:
         return False
     if not situation.lease_held:
         return True

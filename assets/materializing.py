@@ -18,7 +18,7 @@ def drain_form(context: dg.AssetExecutionContext, installation: Installation, ki
     """The same micro-batches as in a lane run, for the run's form only, until nothing is pending."""
     form = context.partition_key
     totals = Totals(kind, form)
-    lane = installation.lane(kind, run_owner(context.run_id))
+    lane = installation.lane(kind, run_owner(context.run.run_id))
     for report in lane.drain(frozenset({form})):
         totals.add(report)
     return totals

@@ -60,6 +60,13 @@ def test_a_run_without_a_lease_is_given_time_to_start() -> None:
     assert decide(starting) == dataclasses.replace(decide(starting), reap=(), start=False, suspects={})
 
 
+def test_a_young_run_whose_lease_expired_is_suspect_at_once() -> None:
+    """As after a restart of the whole machine."""
+    dead = dataclasses.replace(QUIET, runs=(LaneRun("dead", NOW - 20.0),), holder="dead", work=True)
+
+    assert (decide(dead).start, decide(dead).suspects) == (True, {"dead": NOW})
+
+
 def test_a_started_run_whose_lease_died_is_replaced_at_once_and_ended_after_a_while() -> None:
     dead = dataclasses.replace(QUIET, runs=(LaneRun("dead", NOW - 300.0),), work=True)
 
