@@ -116,7 +116,7 @@ def destination(context: MemoryContext, **config: Any) -> GoogleSheets:
 def column(key: str, type_: str = "text", label: str | None = None, **question: Any) -> Column:
     """A column named after its key."""
     shown = label if label is not None else key.capitalize()
-    definition = Question.model_validate({"key": key, "type": type_, "label": shown, **question})
+    definition = Question.model_validate({"key": key, "type": type_, "label": shown or key, **question})
     return Column(key=key, name=f"q_{key}", type=type_, label=shown, question=definition)
 
 

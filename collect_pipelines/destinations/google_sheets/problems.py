@@ -76,7 +76,7 @@ class Explainer:
         if status == 401:
             return self.reconnect()
         if status == 403:
-            return self._forbidden(error, text, could_read=could_read)
+            return self._forbidden(error, text, may_view=could_read and call == "write")
         if status == 404:
             return Blocked(
                 "Google knows no spreadsheet with this id, or does not show it to this account.",
@@ -144,7 +144,7 @@ class Explainer:
             return TryLater("Somebody rearranged the sheet at this moment.", after=RACE_SECONDS)
         return BadRequest(text)
 
-    def _forbidden(self, error: Mapping[str, Any], text: str, *, could_read: bool) -> Blocked:
+    def _forbidden(self, error: Mapping[str, Any], text: str, *, may_view: bool) -> Blocked:
         reasons = {str(one.get("reason")) for one in error.get("details", []) if isinstance(one, Mapping)} | {_drive_reason(error)}
         if reasons & {"SERVICE_DISABLED", "accessNotConfigured"}:
             return Blocked(
@@ -158,7 +158,7 @@ class Explainer:
             )
         if "storageQuotaExceeded" in reasons or "storage quota" in text:
             return self.owns_nothing()
-        if could_read:
+        if may_view:
             return Blocked(
                 f"{self.who} may view the spreadsheet but not edit it.",
                 fix=f"In Google Sheets, Share: make {self.who} an Editor; {self.resume}.",
