@@ -3,10 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
 
@@ -233,6 +233,13 @@ class FormDefinition(_Part):
         """SHA-256 (hex) of the definition; equal hashes are the same version."""
         document = self.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed copy, not validated; what was computed from the original is computed anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("answerable", "by_key", "content_hash"):
+            copied.__dict__.pop(name, None)
+        return copied
 
 
 def _answerable(questions: tuple[Question, ...]) -> Iterator[Question]:

@@ -227,3 +227,13 @@ def test_a_definition_comes_back_equal_from_its_stored_json() -> None:
 
     assert again == form
     assert again.content_hash == form.content_hash
+
+
+def test_a_changed_copy_is_another_version() -> None:
+    form = read_form(f"{HEAD}  - {{key: a, type: text}}\n")
+    before = (form.content_hash, form.answerable)
+
+    copy = form.model_copy(update={"questions": form.questions[:0]})
+
+    assert (copy.content_hash, copy.answerable) != before
+    assert copy.answerable == ()
