@@ -15,7 +15,7 @@ from collect_pipelines.model import Finding, Operation, Submission
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 from collect_pipelines.telemetry.logs import get_logger
 
-__all__ = ["Checked", "check", "checks_as_json", "stored_checks", "submission_of"]
+__all__ = ["NOTHING_CHECKED", "Checked", "check", "checks_as_json", "stored_checks", "submission_of"]
 
 RESPONDENT = "respondent"
 """`unique_by: respondent` means the sender; no question may have this key."""
@@ -30,6 +30,9 @@ class Checked:
     outcomes: Sequence[CheckOutcome]
     flags: list[dict[str, Any]]
     answer_metadata: Mapping[str, Any]
+
+
+NOTHING_CHECKED = Checked((), [], {})
 
 
 async def check(version: FormVersion, envelope: Envelope, response_id: str, language: str | None, metrics: IngestMetrics) -> Checked:
@@ -91,13 +94,13 @@ def checks_as_json(outcomes: Sequence[CheckOutcome]) -> list[dict[str, Any]]:
     ]
 
 
-def stored_checks(outcomes: Sequence[CheckOutcome], flags: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def stored_checks(names: Sequence[str], flags: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What the checks said when the response was stored, from its flags: a replay is told that, not what they say today."""
     checks = []
-    for outcome in outcomes:
-        own = [flag for flag in flags if flag.get("check") == outcome.check]
+    for name in names:
+        own = [flag for flag in flags if flag.get("check") == name]
         findings = [_without_origin(flag) for flag in own if flag.get("code") != _silent_code(str(flag.get("outcome")))]
-        checks.append({"check": outcome.check, "outcome": own[0]["outcome"] if own else "passed", "findings": findings})
+        checks.append({"check": name, "outcome": own[0]["outcome"] if own else "passed", "findings": findings})
     return checks
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.ingest.accept import Checked, check, submission_of
+from collect_pipelines.ingest.accept import NOTHING_CHECKED, check, submission_of
 from collect_pipelines.ingest.body import BATCH_BODY_BYTES, BODY_BYTES, JSON_TYPES, NDJSON_TYPES, media_type, read_body
 from collect_pipelines.ingest.door import read_json, split_array
 from collect_pipelines.ingest.envelope import Envelope, read_envelope
@@ -14,7 +14,7 @@ from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.receipts import STORED, problem_of
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
-from collect_pipelines.ingest.submit import open_form
+from collect_pipelines.ingest.submit import is_stored, open_form
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.keys import ApiKey
 
@@ -33,7 +33,9 @@ class _Item:
     response_id: str | None = None
     source: str = "api"
     submission: Submission | None = None
-    checked: Checked | None = None
+    flags: list[dict[str, Any]] = field(default_factory=list)
+    rejection: Problem | None = None
+    """What the checks say of a response whose id is in the log: told unless it turns out to be a replay."""
     problem: Problem | None = None
     accepted: Accepted | None = None
 
@@ -94,8 +96,14 @@ async def _prepare_one(services: Services, request: Request, key: ApiKey, form: 
         raise Problem.at("id-required", "#/id", "Each item needs an id of its own.")
     _refuse_revision(envelope)
     version = await services.forms.version(key, form, envelope.version)
-    item.checked = await check(version, envelope, envelope.response_id, request.language(), services.metrics)
-    item.submission = submission_of(form, version, envelope, envelope.response_id, item.checked)
+    try:
+        checked = await check(version, envelope, envelope.response_id, request.language(), services.metrics)
+    except Problem as rejection:
+        if not await is_stored(services, form, envelope.response_id):
+            raise
+        item.rejection, checked = rejection, NOTHING_CHECKED
+    item.flags = checked.flags
+    item.submission = submission_of(form, version, envelope, envelope.response_id, checked)
 
 
 def _refuse_revision(envelope: Envelope) -> None:
@@ -108,7 +116,7 @@ def _settle(services: Services, item: _Item, accepted: Accepted) -> None:
     if accepted.outcome == "accepted":
         services.metrics.stored(accepted.received_at)
     elif accepted.outcome not in STORED:
-        item.problem = problem_of(accepted)
+        item.problem = item.rejection or problem_of(accepted)
 
 
 def _reply(services: Services, request: Request, form: OpenForm, items: Sequence[_Item]) -> Reply:
@@ -129,10 +137,10 @@ def _result(index: int, item: _Item, request_id: str) -> dict[str, Any]:
     result: dict[str, Any] = {"index": index, "id": item.response_id}
     if item.problem is not None:
         return {**result, "status": item.problem.kind.status, "problem": item.problem.as_json(request_id)}
-    assert item.accepted is not None and item.checked is not None
+    assert item.accepted is not None
     result |= {"status": 201, "position": item.accepted.position, "revision": item.accepted.revision}
     if item.accepted.outcome == "replayed":
         result["replayed"] = True
-    if item.checked.flags:
-        result["flags"] = item.checked.flags
+    elif item.flags:
+        result["flags"] = item.flags
     return result

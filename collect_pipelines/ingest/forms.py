@@ -2,6 +2,7 @@
 
 import re
 
+from collect_pipelines.checks.answers import AnswersCheck
 from collect_pipelines.checks.runner import CheckRunner
 from collect_pipelines.errors import NotFound
 from collect_pipelines.forms.definition import FormDefinition
@@ -21,12 +22,13 @@ _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 class FormVersion:
     """One immutable version, ready to check responses."""
 
-    __slots__ = ("definition", "number", "runner", "unique_by")
+    __slots__ = ("check_names", "definition", "number", "runner", "unique_by")
 
     def __init__(self, number: int, definition: FormDefinition) -> None:
         self.number = number
         self.definition = definition
         self.unique_by = definition.unique_by
+        self.check_names = (AnswersCheck.kind, *(name for name in definition.checks if name != AnswersCheck.kind))
         self.runner = CheckRunner(definition)
 
 

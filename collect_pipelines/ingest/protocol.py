@@ -8,10 +8,11 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from collect_pipelines.ingest.problems import Problem
-from collect_pipelines.ingest.request import MAX_HEADER_BYTES, MAX_HEADERS
+from collect_pipelines.ingest.request import MAX_HEADER_BYTES, MAX_HEADERS, PROBLEM_TYPE
 
-__all__ = ["HEADER_SECONDS", "BoundedProtocol"]
+__all__ = ["MAX_CONNECTIONS", "BoundedProtocol"]
 
+MAX_CONNECTIONS = 10_000  # per process; a connection costs a file descriptor and about 10 KB
 HEADER_SECONDS = 5.0  # from the first byte of a request to the end of its headers; a slow loris does not get more
 IDLE_SECONDS = 10.0  # a new connection that says nothing
 LINGER_SECONDS = 1.0  # how long a refused client may go on sending
@@ -31,7 +32,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer = self.loop.call_later(IDLE_SECONDS, self._too_slow)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse(Problem("overloaded", "Too many connections at once. Nothing was stored."))
+        else:
+            self._timer = self.loop.call_later(IDLE_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -101,8 +105,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         request_id = uuid4().hex
         body = orjson.dumps(problem.as_json(request_id))
-        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[problem.kind.status] + head % (len(body), request_id.encode()) + body)
+        headers = [
+            PROBLEM_TYPE,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+            *problem.all_headers(),
+        ]
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[problem.kind.status] + head + b"\r\n" + body)
         # Closing with unread bytes would reset the connection, and the client would not see why: what it still sends is dropped.
         self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 from types import FrameType
 
@@ -10,7 +11,7 @@ import uvicorn
 
 from collect_pipelines.errors import PortTaken
 from collect_pipelines.ingest.app import IngestApp, make_services
-from collect_pipelines.ingest.protocol import BoundedProtocol
+from collect_pipelines.ingest.protocol import MAX_CONNECTIONS, BoundedProtocol
 from collect_pipelines.ingest.workers import Workers
 from collect_pipelines.settings import Settings, setting_name
 from collect_pipelines.store.writer import Writer
@@ -20,7 +21,7 @@ from collect_pipelines.telemetry.logs import configure_logging, get_logger
 __all__ = ["bind", "run_worker", "serve"]
 
 BACKLOG = 2_048  # connections the kernel keeps while the event loop is busy
-MAX_CONNECTIONS = 10_000  # per process; a connection costs a file descriptor and about 10 KB
+SPARE_DESCRIPTORS = 100  # for Postgres, files and pipes, besides the connections
 KEEP_ALIVE_SECONDS = 75  # longer than a gateway's usual 60 s, so that it is the gateway who closes
 GRACE_SECONDS = 8  # for requests in flight after the port is closed; with the drain time below 10 s in all
 
@@ -64,6 +65,7 @@ def bind(settings: Settings) -> socket.socket:
 def run_worker(settings: Settings, database_url: str, listener: socket.socket, *, group_commit: bool = True) -> None:
     """One worker, from start to stop. `group_commit=False` commits every response alone: the benchmark's baseline."""
     configure_logging(settings)
+    _allow_descriptors()
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     metrics = IngestMetrics()
     app = IngestApp(make_services(database_url, Writer(database_url, group_commit=group_commit), metrics))
@@ -78,7 +80,6 @@ def run_worker(settings: Settings, database_url: str, listener: socket.socket, *
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -87,6 +88,14 @@ def run_worker(settings: Settings, database_url: str, listener: socket.socket, *
     log.info("ingest_started", msg=f"Serving on {settings.host}:{port}.", port=port, worker=os.getpid())
     _Server(config, app, settings.ingest_drain_seconds).run(sockets=[listener])
     log.info("ingest_stopped", msg="Every request that had begun was answered.", worker=os.getpid())
+
+
+def _allow_descriptors() -> None:
+    """Many systems begin with 1,024 open files and let a process raise that itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 class _Server(uvicorn.Server):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from collect_pipelines.errors import Unavailable
-from collect_pipelines.ingest.accept import Checked, check, checks_as_json, stored_checks, submission_of
+from collect_pipelines.ingest.accept import NOTHING_CHECKED, Checked, check, checks_as_json, stored_checks, submission_of
 from collect_pipelines.ingest.body import JSON_TYPES, media_type, read_body
 from collect_pipelines.ingest.door import read_json
 from collect_pipelines.ingest.envelope import Envelope, clean_id, read_envelope
@@ -15,12 +15,11 @@ from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.keys import ApiKey, Scope
-from collect_pipelines.store.log import list_responses
+from collect_pipelines.store.log import list_responses, newest_response
 
-__all__ = ["delete_response", "edit_response", "open_form", "submit_response", "validate_response"]
+__all__ = ["delete_response", "edit_response", "is_stored", "open_form", "submit_response", "validate_response"]
 
 _OUTCOMES = {"accepted": "accepted", "replayed": "duplicate"}
-_NOTHING_CHECKED = Checked((), [], {})
 
 
 async def submit_response(services: Services, request: Request) -> Reply:
@@ -54,7 +53,7 @@ async def edit_response(services: Services, request: Request) -> Reply:
     version = await services.forms.version(key, form, envelope.version)
     checked = await check(version, envelope, response_id, request.language(), services.metrics)
     submission = submission_of(form, version, envelope, response_id, checked, "edit", replaces)
-    return await _store(services, request, form, submission, checked, 200)
+    return await _store(services, key, form, submission, checked, 200)
 
 
 async def delete_response(services: Services, request: Request) -> Reply:
@@ -63,8 +62,8 @@ async def delete_response(services: Services, request: Request) -> Reply:
     response_id = clean_id(request.parameters["id"], "#")
     replaces = replaced_revision(request, revision_in(request.query().get("revision")))
     version = await services.forms.version(key, form, None)
-    submission = submission_of(form, version, Envelope({}), response_id, _NOTHING_CHECKED, "delete", replaces)
-    return await _store(services, request, form, submission, _NOTHING_CHECKED, 200)
+    submission = submission_of(form, version, Envelope({}), response_id, NOTHING_CHECKED, "delete", replaces)
+    return await _store(services, key, form, submission, NOTHING_CHECKED, 200)
 
 
 async def open_form(services: Services, request: Request, scope: Scope) -> tuple[ApiKey, OpenForm]:
@@ -86,20 +85,41 @@ async def _create(
     services: Services, request: Request, key: ApiKey, form: OpenForm, envelope: Envelope, response_id: str, by_key: bool
 ) -> Reply:
     version = await services.forms.version(key, form, envelope.version)
-    checked = await check(version, envelope, response_id, request.language(), services.metrics)
+    try:
+        checked = await check(version, envelope, response_id, request.language(), services.metrics)
+    except Problem as rejection:
+        if not await is_stored(services, form, response_id):
+            raise
+        accepted = await services.writer.accept(submission_of(form, version, envelope, response_id, NOTHING_CHECKED))
+        if accepted.outcome != "replayed":
+            raise rejection from None
+        return await _reply(services, key, form, accepted, NOTHING_CHECKED, 201)
     submission = submission_of(form, version, envelope, response_id, checked)
-    return await _store(services, request, form, submission, checked, 201, by_key=by_key)
+    return await _store(services, key, form, submission, checked, 201, by_key=by_key)
+
+
+async def is_stored(services: Services, form: OpenForm, response_id: str) -> bool:
+    """
+    Whether the form has a response of this id, in any state.
+
+    Promise 2: a replay is a replay, also when a newer version or a check that is away would refuse it today. An id that is in the
+    log stays there, so a create under it can be handed to the writer unchecked: it is replayed or refused, never stored.
+    """
+    return await services.threads.transaction(newest_response, form.form_id, response_id) is not None
 
 
 async def _store(
-    services: Services, request: Request, form: OpenForm, submission: Submission, checked: Checked, status: int, *, by_key: bool = False
+    services: Services, key: ApiKey, form: OpenForm, submission: Submission, checked: Checked, status: int, *, by_key: bool = False
 ) -> Reply:
     accepted = await services.writer.accept(submission)
-    outcome = _OUTCOMES.get(accepted.outcome, "rejected")
     if accepted.outcome not in STORED:
         raise problem_of(accepted, by_idempotency_key=by_key)
+    return await _reply(services, key, form, accepted, checked, status)
+
+
+async def _reply(services: Services, key: ApiKey, form: OpenForm, accepted: Accepted, checked: Checked, status: int) -> Reply:
     if accepted.outcome == "replayed":
-        checks = await _checks_then(services, form, accepted, checked)
+        checks = await _checks_then(services, key, form, accepted)
     else:
         services.metrics.stored(accepted.received_at)
         checks = checks_as_json(checked.outcomes)
@@ -108,20 +128,23 @@ async def _store(
         status,
         receipt(form.reference, accepted, checks),
         receipt_headers(accepted),
-        outcome=outcome,
+        outcome=_OUTCOMES[accepted.outcome],
         response_id=accepted.response_id,
         position=accepted.position,
     )
 
 
-async def _checks_then(services: Services, form: OpenForm, accepted: Accepted, checked: Checked) -> list[dict[str, Any]]:
+async def _checks_then(services: Services, key: ApiKey, form: OpenForm, accepted: Accepted) -> list[dict[str, Any]]:
     """What the checks said when it was stored: the replay of a 201 is that 201."""
     assert accepted.position is not None
     try:
         (entry,) = await services.threads.transaction(list_responses, form.form_id, accepted.position - 1, 1)
     except Unavailable as exc:
         raise Problem("unavailable", "The response is stored, but its receipt can't be read now.") from exc
-    return stored_checks(checked.outcomes, entry.flags)
+    if entry.operation == "delete":
+        return []
+    version = await services.forms.version(key, form, entry.version)
+    return stored_checks(version.check_names, entry.flags)
 
 
 def _id_in_path(request: Request, envelope: Envelope) -> str:

@@ -282,6 +282,23 @@ def test_a_published_version_is_taken_at_once_and_old_ones_still_are(client: htt
     assert client.post("/v1/forms", json=definition).status_code == 200
 
 
+def test_a_replay_is_a_replay_also_when_todays_form_would_refuse_it(client: httpx.Client) -> None:
+    definition = {"form": "stricter", "title": "Stricter", "questions": [{"key": "a", "type": "text", "label": "A"}]}
+    path = "/v1/forms/stricter/responses"
+    sent = {"id": "1", "answers": {"a": "x"}}
+    client.post("/v1/forms", json=definition)
+    first = post(client, sent, path)
+    definition["questions"].append({"key": "b", "type": "text", "label": "B", "required": True})  # type: ignore[attr-defined]
+    client.post("/v1/forms", json=definition)
+
+    again = post(client, sent, path)
+    batch = client.post(f"{path}:batch", json=[sent, {**sent, "answers": {"a": "y"}}, {**sent, "id": "2"}])
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert [result["status"] for result in batch.json()["results"]] == [201, 422, 422]
+    assert code(post(client, {**sent, "answers": {"a": "y"}}, path)) == (422, "answers-rejected")
+
+
 def test_a_definition_that_is_wrong_or_incompatible_is_refused_with_every_fault(client: httpx.Client) -> None:
     yaml = "form: typed\ntitle: Typed\nquestions:\n  - {key: a, type: text, label: A}\n"
     headers = {"Content-Type": "application/yaml"}
