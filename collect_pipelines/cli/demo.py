@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FOLDER = "demo"
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.5
 ARRIVAL_SECONDS = 180.0  # on a machine that does much else at the same time
 
 
@@ -71,12 +71,15 @@ class _Demo:
     def __init__(
         self, supervisor: "Supervisor", application: "Application", begun: float, rate: float, count: int, *, as_json: bool
     ) -> None:
+        from collect_pipelines.local.demo_arrival import SheetView
+
         self._supervisor = supervisor
         self._settings = supervisor.settings
         self._begun = begun
         self._as_json = as_json
         self._forms, key = _prepare(self._settings, supervisor.database_url, application)
         self._stream = Stream(f"http://{self._settings.host}:{self._settings.ingest_port}", key, self._forms, rate, count)
+        self._view = SheetView(self._settings.local_sheets_url, self._settings.data_dir / "sheets" / "person.json")
         self._seen: dict[str, float] = {}
         self._sheet_page = ""
 
@@ -117,14 +120,12 @@ class _Demo:
         first = self._stream.first
         if first is None:
             return False
-        from collect_pipelines.local.demo_arrival import SheetView, in_warehouse
+        from collect_pipelines.local.demo_arrival import in_warehouse
 
         form, response_id = first
-        if "spreadsheet" not in self._seen and self._settings.uses_local_sheets:
-            page = SheetView(self._settings.local_sheets_url, self._settings.data_dir / "sheets" / "person.json").find(response_id)
-            if page:
-                self._sheet_page = page
-                self._note("spreadsheet")
+        if "spreadsheet" not in self._seen and self._settings.uses_local_sheets and (page := self._view.find(response_id)):
+            self._sheet_page = page
+            self._note("spreadsheet")
         if "warehouse" not in self._seen and in_warehouse(self._settings.duckdb_path, form, response_id):
             self._note("warehouse")
         return {"warehouse"} | ({"spreadsheet"} if self._settings.uses_local_sheets else set()) <= self._seen.keys()

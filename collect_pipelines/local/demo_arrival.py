@@ -11,23 +11,27 @@ from urllib.parse import urlencode, urlsplit
 __all__ = ["SheetView", "in_warehouse"]
 
 TIMEOUT_SECONDS = 10.0
-# The Sheets API grants 60 reads a minute to one account, and the demo's deliveries read with the same account.
-SECONDS_BETWEEN_READS = 0.7
+# The Sheets API grants 60 reads a minute to one account, and the demo's deliveries read with the same account. Reads begin
+# when the first spreadsheet exists, a second or two before the response is in it.
+SECONDS_BETWEEN_LOOKS = 1.0
 TYPE = "application/vnd.google-apps.spreadsheet"
 
 
 class SheetView:
-    """The spreadsheets of one account, read through the Sheets API of a base URL."""
+    """The spreadsheets of one account, read through the Sheets API of a base URL, sparingly."""
 
     def __init__(self, url: str, credentials: Path) -> None:
         """`credentials`: JSON file of an authorised user, as the local Sheets server writes it."""
         self._url = url
         self._credentials = credentials
         self._token = ""
-        self._read_at = 0.0
+        self._looked_at = 0.0
 
     def find(self, response_id: str) -> str | None:
-        """Address of the page of the spreadsheet that shows the response; None while none does."""
+        """Address of the page of the spreadsheet that shows the response; None while none does, or when it is too soon to look."""
+        if time.monotonic() - self._looked_at < SECONDS_BETWEEN_LOOKS:
+            return None
+        self._looked_at = time.monotonic()
         query = urlencode({"q": f"mimeType = '{TYPE}' and trashed = false", "fields": "files(id)"})
         for file in self._get(f"/drive/v3/files?{query}").get("files", ()):
             if self._shows(file["id"], response_id):
@@ -35,21 +39,11 @@ class SheetView:
         return None
 
     def _shows(self, file_id: str, response_id: str) -> bool:
-        path = f"/v4/spreadsheets/{file_id}"
-        self._pace()
-        sheets = self._get(f"{path}?fields=sheets.properties.title").get("sheets", ())
-        ranges = [("ranges", _quoted(sheet["properties"]["title"])) for sheet in sheets]
-        if not ranges:
-            return False
-        self._pace()
-        tabs = self._get(f"{path}/values:batchGet?{urlencode(ranges)}").get("valueRanges", ())
-        return any(response_id in row for tab in tabs for row in tab.get("values", ()))
-
-    def _pace(self) -> None:
-        wait = self._read_at + SECONDS_BETWEEN_READS - time.monotonic()
-        if wait > 0:
-            time.sleep(wait)  # a quota, not a condition: there is nothing to look at meanwhile
-        self._read_at = time.monotonic()
+        # One request for all rows of all tabs.
+        fields = "sheets.data.rowData.values.formattedValue"
+        sheets = self._get(f"/v4/spreadsheets/{file_id}?fields={fields}").get("sheets", ())
+        rows = (row for sheet in sheets for data in sheet.get("data", ()) for row in data.get("rowData", ()))
+        return any(cell.get("formattedValue") == response_id for row in rows for cell in row.get("values", ()))
 
     def _get(self, path: str) -> dict[str, Any]:
         """The JSON answer; empty while the server can't answer (not started, quota used up, no credentials yet)."""
@@ -98,7 +92,3 @@ def _call(url: str, method: str, path: str, body: str | None, headers: dict[str,
         return reply.status, json.loads(reply.read())
     finally:
         connection.close()
-
-
-def _quoted(title: str) -> str:
-    return "'" + title.replace("'", "''") + "'"
