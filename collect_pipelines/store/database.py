@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from collect_pipelines.errors import ConfigInvalid, Unavailable
+from collect_pipelines.errors import CollectError, ConfigInvalid, Unavailable
 
 __all__ = ["CHANNEL", "Database", "Doorbell", "durability_problems", "plain_url"]
 
@@ -55,7 +55,8 @@ class Database:
         """
         One transaction: committed when the block ends, rolled back when it raises.
 
-        Raises Unavailable when Postgres is away, refuses new connections, or gave up waiting for a lock or on a statement.
+        Raises Unavailable when Postgres is away, refuses new connections, gave up waiting for a lock or on a statement, or is not
+        migrated; ConfigInvalid when the database user may not do what is needed.
         """
         try:
             with self._engine.begin() as connection:
@@ -63,9 +64,7 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout) as exc:
             raise _unavailable(exc) from exc
         except DBAPIError as exc:
-            if exc.connection_invalidated:
-                raise _unavailable(exc) from exc
-            raise
+            raise _explained(exc) or exc from exc.__cause__
 
     def dispose(self) -> None:
         """Closes the pool's connections; the object may be used again."""
@@ -137,6 +136,20 @@ def _options(url: str, settings: dict[str, str]) -> str:
     own = make_url(url).query.get("options", "")
     given = " ".join(own) if isinstance(own, tuple) else own
     return f"{given} {' '.join(f'-c {name}={value}' for name, value in settings.items())}".strip()
+
+
+def _explained(exc: DBAPIError) -> CollectError | None:
+    """What an operator can do about the error; None when it is a mistake in the program."""
+    if exc.connection_invalidated:
+        return _unavailable(exc)
+    if isinstance(exc.orig, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.InvalidSchemaName):
+        return Unavailable("The database is not up to date with this version.", fix="Run `collect db upgrade`.")
+    if isinstance(exc.orig, psycopg.errors.InsufficientPrivilege):
+        return ConfigInvalid(
+            "The user of COLLECT_DATABASE_URL may not do what is needed in the database.",
+            fix="As its owner: GRANT CREATE ON DATABASE name TO user; the user must also own the schema collect and what is in it.",
+        )
+    return None
 
 
 def _unavailable(exc: Exception) -> Unavailable:

@@ -39,7 +39,7 @@ def upgrade(url: str) -> list[str]:
     Applies what is missing, all or nothing, and returns the names of the revisions applied, oldest first.
 
     Safe when two processes start it at once. Needs the right to create a schema in the database, nothing more.
-    Raises Unavailable when Postgres is away or another transaction holds a table for too long.
+    Raises Unavailable when Postgres is away or another transaction holds a table for too long, ConfigInvalid without that right.
     """
     applied: list[str] = []
 

@@ -226,6 +226,8 @@ class Writer:
             item.fail(failure)
         elif failure is None and not item.open and not item.future.done():
             item.future.set_result([result for result in item.results if result is not None])
+        elif item.deadline < asyncio.get_running_loop().time() + BUSY_FORM_SECONDS:
+            item.fail(failure or _busy())
         return item.future.done()
 
     def _take_up(self) -> None:
@@ -240,7 +242,7 @@ class Writer:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = loop.time()
-            for item in [item for item in self._queue if item.deadline < now]:
+            for item in [item for item in (*self._queue, *self._put_off) if item.deadline < now]:
                 item.fail(_away() if not self._links else _busy())
             while self._queue and self._queue[0].future.done():
                 self._queue.popleft()
