@@ -62,6 +62,36 @@ def test_the_probe_leaves_nothing_behind_and_can_be_repeated(desk: Desk) -> None
     assert desk.people.workbook.metadata.entries == {}
 
 
+def test_a_probe_beside_a_delivery_takes_nothing_from_it(server: RunningServer) -> None:
+    desk = Desk(server)
+    context = desk.context()
+    # the delivery runs to its end while the probe has read what is remembered and not yet written anything
+    context.step = lambda name: desk.deliver(*people("Asha")) if name == "guard" and context.guards == 2 else None
+    desk.worker(context).probe()
+    desk.deliver(*people("Bilal", start=2), number=2)
+
+    assert desk.column("Name") == ["Asha", "Bilal"]
+    desk.close()
+
+
+def test_a_probe_and_a_first_delivery_at_once_create_one_spreadsheet(server: RunningServer) -> None:
+    before = len(server.library.all())
+    desk = Desk(server)
+    context = desk.context()
+
+    def step(name: str) -> None:
+        if name == "guard" and context.guards == 1:
+            with pytest.raises(TryLater, match="being created"):
+                desk.deliver(*people("Asha"))
+
+    context.step = step
+    desk.worker(context).probe()
+    desk.deliver(*people("Asha"), attempt=2)
+
+    assert len(server.library.all()) == before + 1
+    desk.close()
+
+
 @pytest.mark.parametrize("action", ["probe", "deliver"])
 def test_not_shared(desk: Desk, action: str) -> None:
     error = told(desk, action)

@@ -6,7 +6,7 @@ from typing import Any
 
 from collect_pipelines.destinations.interface import Context
 
-__all__ = ["Layout", "Memory", "Numbers"]
+__all__ = ["Layout", "Memory", "Numbers", "knows_unique", "remember_unique"]
 
 Layout = dict[str, int]
 """Where our columns stand: name of the column -> position from 0."""
@@ -28,8 +28,6 @@ class Memory:
     """The sheet id we chose."""
     ready: bool = False
     """The tab was created."""
-    unique: bool = False
-    """The server was seen to refuse a metadata id that exists: what exactly-once rests on."""
     bound: list[str] = field(default_factory=list)
     """Every column ever bound; one that is no more in the tab was deleted by a person and is not brought back."""
     layout: Layout = field(default_factory=dict)
@@ -101,12 +99,18 @@ class Numbers:
         """The id of the marker of a part of a batch."""
         return self._number(f"batch:{batch_no}:{part}")
 
-    def probe(self) -> int:
-        """An id for trying what the server does with one."""
-        return self._number("probe")
-
     def _number(self, name: str) -> int:
         return self._context.allocate(self._scope, f"{self._context.integration_id}:{name}")
+
+
+def knows_unique(context: Context, spreadsheet: str) -> bool:
+    """Whether the spreadsheet's server was seen to refuse a metadata id that exists: what exactly-once rests on."""
+    return context.recall(f"unique:{spreadsheet}") is True
+
+
+def remember_unique(context: Context, spreadsheet: str) -> None:
+    """Kept apart from the memory of the tab: a probe may run beside a delivery and must not overwrite what that one saved."""
+    context.remember(f"unique:{spreadsheet}", True)
 
 
 def _name(spreadsheet: str) -> str:

@@ -1,7 +1,9 @@
 """What `probe` does: proves access by using it, and leaves nothing behind."""
 
+import secrets
 from typing import Any
 
+from collect_pipelines.destinations.google_sheets.memory import knows_unique, remember_unique
 from collect_pipelines.destinations.google_sheets.problems import BadRequest, ids_repeat
 from collect_pipelines.destinations.google_sheets.tab import Tab, created
 from collect_pipelines.destinations.interface import ProbeReport
@@ -9,6 +11,7 @@ from collect_pipelines.destinations.interface import ProbeReport
 __all__ = ["prove"]
 
 KEY = "probe"
+PROBE_BASE = 2**30  # above every id of the sequence
 FIELDS = "properties(title),spreadsheetUrl,sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)))"
 
 Json = dict[str, Any]
@@ -24,30 +27,24 @@ def prove(tab: Tab) -> ProbeReport:
 
 
 def _try_writing(tab: Tab) -> None:
-    number = tab.numbers.probe()
+    number = PROBE_BASE + secrets.randbelow(PROBE_BASE)  # a fresh one: two probes at once must not meet
     create = created(number, KEY, "", {"spreadsheet": True})
     delete: Json = {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": number}}}}
-    if tab.memory.unique:
-        if not _refused(tab, [create, delete]):
-            return
-    elif not _refused(tab, [create]) and not _refused(tab, [create]):
-        tab.api.update(tab.spreadsheet, [delete])
-        raise ids_repeat()
-    # refused once: unique, or left by a probe that crashed, which comes to the same
-    tab.api.update(tab.spreadsheet, [delete])
-    if not tab.memory.unique:
-        tab.memory.unique = True
-        tab.save()
-
-
-def _refused(tab: Tab, requests: list[Json]) -> bool:
+    if knows_unique(tab.context, tab.spreadsheet):
+        tab.api.update(tab.spreadsheet, [create, delete])
+        return
+    tab.api.update(tab.spreadsheet, [create])
     try:
-        tab.api.update(tab.spreadsheet, requests)
+        tab.api.update(tab.spreadsheet, [create])
+        unique = False
     except BadRequest as refusal:
-        if refusal.index == 0 and refusal.already_exists:
-            return True
-        raise
-    return False
+        if not refusal.already_exists:
+            raise
+        unique = True
+    tab.api.update(tab.spreadsheet, [delete])
+    if not unique:
+        raise ids_repeat()
+    remember_unique(tab.context, tab.spreadsheet)
 
 
 def _report(tab: Tab, document: Json) -> ProbeReport:

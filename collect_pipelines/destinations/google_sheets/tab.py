@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.destinations.google_sheets.calls import Api
-from collect_pipelines.destinations.google_sheets.memory import Layout, Memory, Numbers
+from collect_pipelines.destinations.google_sheets.memory import Layout, Memory, Numbers, knows_unique, remember_unique
 from collect_pipelines.destinations.google_sheets.problems import BadRequest, foreign, ids_repeat
 from collect_pipelines.destinations.google_sheets.rows import ID, SheetColumn, cell_data
 from collect_pipelines.destinations.interface import Context
@@ -61,7 +61,9 @@ class Tab:
 
     def require_unique_ids(self) -> None:
         """Sees once that the server refuses a metadata id that exists: without it a resent batch would be written twice."""
-        if self.memory.unique:
+        if self.memory.markers:
+            return  # seen before the first batch
+        if knows_unique(self.context, self.spreadsheet):
             return
         try:
             self.api.update(self.spreadsheet, [self._mark()])
@@ -70,8 +72,7 @@ class Tab:
                 raise
         else:
             raise ids_repeat()
-        self.memory.unique = True
-        self.save()
+        remember_unique(self.context, self.spreadsheet)
 
     def layout(self) -> Layout:
         """Where our columns stand now. Raises Blocked when the tab or the id column is gone."""
