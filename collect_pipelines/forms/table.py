@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from collect_pipelines.errors import Invalid
@@ -13,6 +14,7 @@ ENCODINGS = ("utf-8-sig", "cp1252")  # exports of older office programs are not 
 LAST_ENCODING = "latin-1"  # every byte is a character there
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK_CHARACTERS = 1 << 20
+SAMPLE_ROWS = 100  # enough to tell a delimiter from a comma in someone's text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,20 @@ class Table:
 def read_table(path: Path) -> Table:
     """The table in the file. Raises Invalid when it is empty or no CSV file."""
     encoding = _encoding(path)
-    headers = [(delimiter, cells) for delimiter in DELIMITERS for _, cells in [next(_cells(path, encoding, delimiter), (0, []))]]
-    delimiter, labels = max(headers, key=lambda found: len(found[1]))  # of equal ones the first: a comma
+    delimiter = next((found for found in DELIMITERS if _fits(path, encoding, found)), DELIMITERS[0])
+    _, labels = next(_cells(path, encoding, delimiter), (0, []))
     if not any(labels):
         raise Invalid(f"{path.name} is empty.", fix="The first line names the columns, every other line is a response.")
     return Table(path, encoding, delimiter, tuple(labels), _unique(labels))
+
+
+def _fits(path: Path, encoding: str, delimiter: str) -> bool:
+    """Whether the header has several cells and each of the first rows has as many."""
+    try:
+        rows = [cells for _, cells in islice(_cells(path, encoding, delimiter), SAMPLE_ROWS)]
+    except Invalid:
+        return False
+    return bool(rows) and any(rows[0]) and len(rows[0]) > 1 and {len(cells) for cells in rows if cells} == {len(rows[0])}
 
 
 def _cells(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

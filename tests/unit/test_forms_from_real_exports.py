@@ -176,6 +176,9 @@ def test_a_first_column_that_does_not_identify_is_a_question(tmp_path: Path, tex
         (b"Name,Gr\xf6\xdfe\x81\na,b\n", "Größe\x81"),
         ("Name,Größe\na,b\n".encode("utf-16"), "Größe"),
         ("Name;Größe\na;b,c\n".encode(), "Größe"),
+        ("Name;Größe\na;b\n".encode(), "Größe"),
+        (b"Name,a;b;c\nx,y\n", "a;b;c"),
+        (b"Name,a;b;c\nx\n", "a;b;c"),
         ("Name\tGröße\na\tb\n".encode(), "Größe"),
     ],
 )
@@ -244,7 +247,7 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 @settings(max_examples=150, deadline=None)
 @given(st.lists(CELL, min_size=1, max_size=4), st.data())
 def test_any_table_is_given_back_cell_by_cell(tmp_path_factory: pytest.TempPathFactory, header: list[str], data: st.DataObject) -> None:
-    if not any(header):
+    if not any(header) or (len(header) == 1 and set(header[0]) & set(";|\t")):  # one column named `a;b` can't be told from two
         header = ["a"]
     rows = data.draw(st.lists(st.lists(CELL, min_size=len(header), max_size=len(header)).filter(any), max_size=8))
     rows = rows * data.draw(st.sampled_from([1, 1, 3]))
