@@ -153,6 +153,13 @@ def test_a_request_google_has_and_we_do_not_is_told_apart_from_a_wrong_one(api: 
     assert "addChart" in text
 
 
+def test_a_field_we_do_not_act_upon_is_refused_and_not_left_out(api: Api, sheet: str) -> None:
+    code, text = error(api.batch(sheet, {"appendCells": {"tableId": "t1", "rows": [], "fields": "*"}}))
+
+    assert code == 501
+    assert "appendCells.tableId" in text
+
+
 def test_a_field_mask_cuts_the_answer_down(api: Api, sheet: str) -> None:
     answer = api.call("GET", f"/v4/spreadsheets/{sheet}", fields="sheets.properties(sheetId,gridProperties/rowCount)")
 

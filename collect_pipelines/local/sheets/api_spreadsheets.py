@@ -25,7 +25,7 @@ def create(call: Call) -> dict[str, Any]:
     """Creates a spreadsheet of the caller's; a service account may not own one."""
     workbook = new_spreadsheet(call, call.message("Spreadsheet"))
     call.service.library.add(workbook)
-    return view(call, workbook, grid_data=True)
+    return view(call, workbook)
 
 
 def get(call: Call) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from collect_pipelines.local.sheets.messages import UNSUPPORTED_REQUESTS
 
 __all__ = ["HANDLERS", "apply_batch"]
 
+# Fields Google has and this server does not act upon: refused, since leaving one out would write somewhere else than asked.
+UNSUPPORTED_FIELDS = ("tableId", "tableRange", "namedRangeId", "dataSourceSheetRange", "dataSourceSheetDimensions")
 Handler = Callable[[BatchContext, dict[str, Any]], dict[str, Any]]
 
 HANDLERS: Mapping[str, Handler] = batch_tabs.HANDLERS | batch_cells.HANDLERS | batch_dimensions.HANDLERS | batch_metadata.HANDLERS
@@ -29,8 +31,18 @@ def apply_batch(context: BatchContext, requests: list[dict[str, Any]]) -> list[d
             raise bad_request(f"Invalid requests[{index}]: No request set.")
         if kind in UNSUPPORTED_REQUESTS and kind not in HANDLERS:
             raise SheetsError(501, f"Invalid requests[{index}].{kind}: the local Sheets server does not know this request.")
+        _check_supported(index, kind, request[kind])
         try:
             replies.append(HANDLERS[kind](context, request[kind]))
         except InvalidRequest as exc:
             raise bad_request(f"Invalid requests[{index}].{kind}: {exc}") from exc
     return replies
+
+
+def _check_supported(index: int, kind: str, request: dict[str, Any]) -> None:
+    parts = [request, *(part for part in request.values() if isinstance(part, dict))]
+    for name in UNSUPPORTED_FIELDS:
+        if any(name in part for part in parts):
+            raise SheetsError(
+                501, f"Invalid requests[{index}].{kind}.{name}: the local Sheets server does not know tables and named ranges."
+            )

@@ -5,6 +5,7 @@ from typing import Any
 
 from collect_pipelines.local.sheets import dimensions
 from collect_pipelines.local.sheets.batch_protection import HANDLERS as PROTECTION
+from collect_pipelines.local.sheets.cells import rendered
 from collect_pipelines.local.sheets.context import BatchContext, grid_area
 from collect_pipelines.local.sheets.errors import InvalidRequest
 from collect_pipelines.local.sheets.grid import Row, Tab
@@ -143,7 +144,8 @@ def set_basic_filter(context: BatchContext, request: dict[str, Any]) -> dict[str
         hidden = set(criteria.get("hiddenValues", []))
         for index in range(area.row_start + 1, area.row_end if hidden else 0):
             cells = tab.row_cells(index)
-            if (str(cells[int(column)]) if int(column) < len(cells) else "") in hidden:
+            cell = cells[int(column)] if int(column) < len(cells) else None
+            if rendered(cell, "FORMATTED_VALUE", "SERIAL_NUMBER", tab.column_formats.get(int(column))) in hidden:
                 tab.row_properties[index] = {**tab.row_properties.get(index, {}), "hiddenByFilter": True}
     return {}
 

@@ -53,7 +53,8 @@ def make_row(cells: list[Cell]) -> Row | None:
     width = end
     while width and not has_value(trimmed[width - 1]):
         width -= 1
-    return Row(orjson.dumps(trimmed), width)
+    # orjson writes into a block of some kB and shrinks it, which leaves a hole of no use behind each row: keep a copy of the right size.
+    return Row(bytes(memoryview(orjson.dumps(trimmed))), width)
 
 
 @dataclass(frozen=True, slots=True)

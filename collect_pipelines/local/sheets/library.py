@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from collect_pipelines.local.sheets.errors import missing_entity
 from collect_pipelines.local.sheets.storage import WorkbookFile
 from collect_pipelines.local.sheets.workbook import Workbook
 
@@ -25,6 +26,7 @@ class Shelf:
         self._complete = complete
         self._changed = changed
         self._lock = threading.Lock()
+        self._removed = False
 
     @property
     def header(self) -> Workbook:
@@ -42,6 +44,9 @@ class Shelf:
     def change(self) -> Iterator[Workbook]:
         """A draft that becomes the state when the block ends well, and is forgotten when it raises."""
         with self._lock:
+            if self._removed:
+                # A call that waited while the file was deleted must not bring it back.
+                raise missing_entity()
             self._load()
             draft = self._current.draft()
             yield draft
@@ -49,9 +54,10 @@ class Shelf:
             self._current = draft
         self._changed(draft.file.file_id)
 
-    def close(self) -> None:
-        """Closes the file."""
+    def close(self, *, removed: bool = False) -> None:
+        """Closes the file; a removed one takes no more changes."""
         with self._lock:
+            self._removed = removed
             self._file.close()
 
     def _load(self) -> None:
@@ -99,7 +105,7 @@ class Library:
         """Deletes a spreadsheet for good."""
         with self._lock:
             shelf = self._shelves.pop(file_id)
-        shelf.close()
+        shelf.close(removed=True)
         for path in self._folder.glob(f"{file_id}.sqlite*"):
             path.unlink(missing_ok=True)
         self._tell(file_id)

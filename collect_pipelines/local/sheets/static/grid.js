@@ -2,7 +2,7 @@
 
 const BLOCK = 100; // rows fetched together
 const SPARE = 15; // rows drawn beyond the edges of the view
-const STATUS_PAUSE = 4000; // milliseconds between two status texts, so that a screen reader is not flooded
+const STATUS_PAUSE = 2000; // milliseconds between two status texts, so that a screen reader is not flooded
 
 const viewport = document.querySelector("#viewport");
 const table = document.querySelector("#grid");
@@ -71,8 +71,7 @@ function arrange(news) {
     layoutKey = key;
     arrangeHead();
     arrangeTabs();
-    drawn.forEach(({ element }) => element.remove());
-    drawn.clear();
+    for (const row of drawn.values()) row.key = null; // drawn anew, but what changed in it is still seen
   }
   table.setAttribute("aria-rowcount", layout.rows + 1);
   followTo = grew && follow.checked ? layout.filled - 1 : followTo;
