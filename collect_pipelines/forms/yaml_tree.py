@@ -39,11 +39,10 @@ class YamlFault(Exception):
 
 @dataclass(slots=True)
 class Tree:
-    """The document, the line of every value by its place, and everything wrong that did not stop the reading."""
+    """The document, and the line of every value by its place."""
 
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
-    faults: list[tuple[int, Place, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -55,13 +54,14 @@ class _Node:
     items: list["_Node"] | None = None
     members: dict[str, tuple[int, "_Node"]] | None = None
     nodes: int = 1
+    depth: int = 1
     pending_key: tuple[int, str] | None = None
 
 
 def read_tree(text: str | bytes) -> Tree:
     """The one document in the text. Raises YamlFault when it can't be read at all."""
     tree = Tree()
-    root = _compose(_decoded(text), tree)
+    root = _compose(_decoded(text))
     tree.value = _plain(root, (), tree)
     return tree
 
@@ -97,7 +97,7 @@ def _events(text: str) -> Iterator[tuple[str, int, Any]]:
         raise YamlFault(line, f"is not YAML: {type(exc).__name__}; remove characters that are not printable") from exc
 
 
-def _compose(text: str, tree: Tree) -> _Node:
+def _compose(text: str) -> _Node:
     stack: list[_Node] = []
     anchors: dict[str, _Node] = {}
     root: _Node | None = None
@@ -120,7 +120,7 @@ def _compose(text: str, tree: Tree) -> _Node:
                 anchors[event.anchor] = node
             continue
         elif kind == "ScalarEvent":
-            node = _Node(line, value=_scalar(event, line, tree))
+            node = _Node(line, value=_scalar(event, line))
             if event.anchor:
                 anchors[event.anchor] = node
         elif kind == "AliasEvent":
@@ -128,7 +128,7 @@ def _compose(text: str, tree: Tree) -> _Node:
         else:
             continue
         if stack:
-            _attach(stack[-1], node, line, tree)
+            _attach(stack[-1], node, line)
         else:
             root = node
     if root is None:
@@ -151,7 +151,7 @@ def _alias(anchors: dict[str, _Node], name: str, line: int, stack: list[_Node]) 
     return found
 
 
-def _attach(parent: _Node, node: _Node, line: int, tree: Tree) -> None:
+def _attach(parent: _Node, node: _Node, line: int) -> None:
     if parent.items is not None:
         parent.items.append(node)
     else:
@@ -166,6 +166,9 @@ def _attach(parent: _Node, node: _Node, line: int, tree: Tree) -> None:
         if key in parent.members:
             raise YamlFault(at, f"`{key[:64]}` is written twice (first in line {parent.members[key][0]}); keep one of them")
         parent.members[key] = (at, node)
+    parent.depth = max(parent.depth, node.depth + 1)
+    if parent.depth > MAX_DEPTH:  # aliases of aliases nest deeper than the text does
+        raise YamlFault(line, f"is nested deeper than {MAX_DEPTH} levels; flatten it")
     parent.nodes += node.nodes
     if parent.nodes > MAX_NODES:
         raise YamlFault(line, f"has more than {MAX_NODES:,} values (aliases counted each time they are used); split the form")
@@ -179,7 +182,7 @@ def _key(node: _Node, line: int) -> str:
     return node.value
 
 
-def _scalar(event: Any, line: int, tree: Tree) -> Any:
+def _scalar(event: Any, line: int) -> Any:
     _refuse_tag(event, line)
     text: str = event.value
     if not event.implicit[0]:

@@ -24,6 +24,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "a word at the top": ("household\n", "must be a mapping"),
     "null": ("null\n", "must be a mapping"),
     "alias bomb": (BOMB, "aliases counted"),
+    "a chain of aliases": ("a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 440)), "nested deeper"),
     "alias of itself": ("&a [*a]\n", "contains itself"),
     "alias of nothing": ("a: *b\n", "refers to nothing"),
     "merge key": ("base: &b {x: 1}\nform:\n  <<: *b\n", "merge keys"),
