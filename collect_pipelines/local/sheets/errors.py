@@ -47,8 +47,8 @@ class ApiError(Exception):
         super().__init__(message)
 
     def body(self) -> dict[str, Any]:
-        """The JSON body."""
-        raise NotImplementedError
+        """The JSON body; each API words it in its own envelope."""
+        return {"error": {"code": self.code, "message": self.message}}
 
 
 class SheetsError(ApiError):
