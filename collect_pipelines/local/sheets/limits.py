@@ -43,7 +43,7 @@ class Switches:
     missing_metadata_is_error: bool = False
     """True refuses to update or delete developer metadata that no filter matches; Google's answer is not known."""
     trashed_is_missing: bool = False
-    """True answers 404 for a file in the trash; Google serves it until the trash is emptied."""
+    """True answers 404 for a file in the trash; what Google does is not checked."""
     clock_speed: float = 1.0
     """How many times faster than real time the server's clock runs: 60 makes a quota minute last a second."""
     extra_fields: bool = True
