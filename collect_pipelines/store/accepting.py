@@ -38,8 +38,8 @@ FIND_UNIQUE_KEYS = """
 select s.form_id, s.unique_key, r.response_id
 from unnest($1::bigint[], $2::text[]) s (form_id, unique_key)
 cross join lateral (select * from collect.response r where r.form_id = s.form_id and r.unique_key = s.unique_key offset 0) r
-where not exists (
-    select from collect.response n where n.form_id = r.form_id and n.response_id = r.response_id and n.revision > r.revision
+where r.revision = (
+    select max(n.revision) from collect.response n where n.form_id = r.form_id and n.response_id = r.response_id
 )
 """
 # Column of the log, type as it is sent, type as it is kept, and where it is found.

@@ -1,0 +1,156 @@
+"""What runs all the time reads a handful of index entries, however long the log is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, text
+
+from collect_pipelines.local.postgres import EmbeddedPostgres
+from collect_pipelines.store import accepting
+from collect_pipelines.store.batches import attempts_of
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.integrations import add_integration, due_integrations
+from collect_pipelines.store.ledger import ledger
+from collect_pipelines.store.log import batch_end, entry_counts, find_responses, list_responses, newest_response, read_entries
+from collect_pipelines.store.migrations import upgrade
+from collect_pipelines.store.validation import forms_to_validate, list_quarantined
+from tests.integration.store_filling import fill
+from tests.integration.store_tools import publish
+
+FORMS = 40
+ENTRIES = 700
+BATCHES = 3000
+
+# Counts what the current transaction itself did, at once and for plans that no EXPLAIN can reach, COPY among them.
+SCANS = """
+select relname, seq_scan, coalesce(idx_scan, 0) as idx_scan from pg_stat_xact_user_tables
+where schemaname = 'collect' and (relname ~ '^response_' or relname in ('batch', 'quarantine', 'dead_letter'))
+"""
+
+
+@pytest.fixture(scope="module")
+def long_logs(postgres: EmbeddedPostgres) -> Any:
+    """Forty forms with integrations, a log each, some batches and quarantine; analysed as autovacuum would."""
+    from collect_pipelines.local.postgres import create_database
+
+    create_database(postgres.url("postgres"), "long_logs")
+    upgrade(postgres.url("long_logs"))
+    database = Database(postgres.url("long_logs"))
+    forms = publish(database, *(f"form-{n}" for n in range(FORMS)))
+    with database.begin() as connection:
+        for form_id in forms:
+            fill(connection, form_id, ENTRIES)
+            add_integration(connection, form_id, f"sheet-{form_id}", "sheets", {})
+        connection.execute(text("update collect.form set validated_through = head - 100"))
+        connection.execute(
+            text(
+                "insert into collect.batch (integration_id, batch_no, from_position, to_position, form_version, digest, epoch, state,"
+                " delivered) select integration_id, n, n, n, 1, 'd', 1, 'landed', 1 from collect.integration,"
+                f" generate_series(1, {BATCHES // FORMS}) n"
+            )
+        )
+        connection.execute(
+            text(
+                "insert into collect.dead_letter (integration_id, position, batch_no, response_id, revision, reason)"
+                " select integration_id, from_position, batch_no, 'r', 1, 'no' from collect.batch where batch_no % 2 = 0"
+            )
+        )
+        connection.execute(
+            text(
+                "insert into collect.quarantine (form_id, position, response_id, revision, reasons)"
+                " select form_id, position, response_id, 1, '[]' from collect.response where position % 10 = 0"
+            )
+        )
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        # Like autovacuum: it never looks at the partitioned table itself.
+        tables = "select oid::regclass from pg_class where relnamespace = 'collect'::regnamespace and relkind = 'r'"
+        connection.execute(f"vacuum analyze {', '.join(name for (name,) in connection.execute(tables))}")
+    yield database, forms[FORMS // 2]
+    database.dispose()
+
+
+ONE_FORM: dict[str, Callable[[Connection, int], object]] = {
+    "read_entries": lambda connection, form: read_entries(connection, form, 300, 340, ["name"], without_quarantined=True),
+    "batch_end": lambda connection, form: batch_end(connection, form, 300, 600, 50, 1_000_000),
+    "entry_counts": lambda connection, form: entry_counts(connection, form, 300, 340),
+    "newest_response": lambda connection, form: newest_response(connection, form, "r-300"),
+    "list_responses": lambda connection, form: list_responses(connection, form, 300, 20),
+    "attempts_of": lambda connection, form: attempts_of(connection, form, 30),
+    "list_quarantined": lambda connection, form: list_quarantined(connection, form, 5),
+}
+ALL_FORMS: dict[str, Callable[[Connection, int], object]] = {
+    "find_responses": lambda connection, _: find_responses(connection, "r-300"),
+    "due_integrations": lambda connection, _: due_integrations(connection, "sheets"),
+    "forms_to_validate": lambda connection, _: forms_to_validate(connection),
+    "ledger": lambda connection, _: ledger(connection),
+}
+
+
+def scans(database: Database, read: Callable[[Connection], object]) -> dict[str, tuple[int, int]]:
+    """Scans of whole tables and of indexes by table that the read made."""
+    with database.begin() as connection:
+        before = {name: (whole, index) for name, whole, index in connection.execute(text(SCANS))}
+        assert read(connection)
+        after = {name: (whole, index) for name, whole, index in connection.execute(text(SCANS))}
+    return {name: (whole - before[name][0], index - before[name][1]) for name, (whole, index) in after.items()}
+
+
+@pytest.mark.parametrize("name", [*ONE_FORM, *ALL_FORMS])
+def test_no_log_and_no_history_is_read_as_a_whole(long_logs: tuple[Database, int], name: str) -> None:
+    database, form_id = long_logs
+    made = scans(database, lambda connection: (ONE_FORM | ALL_FORMS)[name](connection, form_id))
+
+    assert [table for table, (whole, _) in made.items() if whole] == []
+    assert any(index for _, index in made.values())
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_FORM if name not in ("attempts_of", "list_quarantined")])
+def test_reading_one_form_touches_one_partition(long_logs: tuple[Database, int], name: str) -> None:
+    database, form_id = long_logs
+    made = scans(database, lambda connection: ONE_FORM[name](connection, form_id))
+
+    assert len([table for table, (_, index) in made.items() if table.startswith("response_") and index]) == 1
+
+
+@pytest.mark.parametrize("name", ["due_integrations", "forms_to_validate", "ledger"])
+def test_asking_about_all_forms_is_one_statement(long_logs: tuple[Database, int], name: str) -> None:
+    from sqlalchemy import event
+
+    database, _ = long_logs
+    statements: list[str] = []
+    with database.begin() as connection:
+        event.listen(connection.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        answers = ALL_FORMS[name](connection, 0)
+
+    assert len(statements) == 1
+    assert len(answers) == FORMS  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        (accepting.LOCK_FORMS, "bigint[] = array[1, 2]", None),
+        (accepting.FIND_RESPONSES, "bigint[] = array[1, 2], text[] = array['r-1', 'r-2']", "response_id_revision"),
+        (accepting.FIND_UNIQUE_KEYS, "bigint[] = array[1, 2], text[] = array['key-1', 'key-2']", "unique_key"),
+    ],
+)
+def test_the_writer_probes_indexes_with_the_plan_it_keeps(
+    long_logs: tuple[Database, int], statement: str, arguments: str, index: str | None
+) -> None:
+    types, values = zip(*(one.split(" = ") for one in arguments.replace("], ", "]|").split("|")), strict=True)
+    with psycopg.connect(long_logs[0].url) as connection:
+        connection.execute("set plan_cache_mode = force_generic_plan")
+        connection.execute(f"prepare hot ({', '.join(types)}) as {statement}")
+        plan = "\n".join(line for (line,) in connection.execute(f"explain execute hot ({', '.join(values)})"))
+
+    assert "Seq Scan on response" not in plan
+    assert index is None or f"{index}" in plan, plan
+
+
+def test_a_plan_that_reads_a_whole_log_would_be_seen(long_logs: tuple[Database, int]) -> None:
+    database, _ = long_logs
+    made = scans(database, lambda connection: connection.execute(text("select count(*) from collect.response where source = 'x'")))
+
+    assert any(whole for whole, _ in made.values())
