@@ -135,11 +135,14 @@ class Stack:
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
+    def processes(self) -> list[psutil.Process]:
+        """Every process that belongs to the installation, besides the first one."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def drain_runs(self) -> list[psutil.Process]:
         """Processes of Dagster runs: what the code server spawned."""
-        assert self.process is not None
-        every = psutil.Process(self.process.pid).children(recursive=True)
-        servers = [one for one in every if {"api", "grpc"} <= set(command_line(one)) or "code-server" in command_line(one)]
+        servers = [one for one in self.processes() if {"api", "grpc"} <= set(command_line(one)) or "code-server" in command_line(one)]
         return [one for server in servers for one in server.children(recursive=True) if "spawn_main" in " ".join(command_line(one))]
 
     def _sheets_token(self) -> str:

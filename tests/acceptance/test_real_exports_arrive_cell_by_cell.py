@@ -113,7 +113,7 @@ def delivered(stack: Stack) -> int:
 
 
 def test_the_story_of_a_response_names_every_batch_it_travelled_in(stack: Stack) -> None:
-    header, rows = export_rows("flying-etiquette.csv")
+    _header, rows = export_rows("flying-etiquette.csv")
 
     told = stack.collect_json("trace", rows[0][0])
 

@@ -3,14 +3,12 @@
 import json
 import signal
 import socket
-import time
 from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
-from tests.acceptance.stack import Stack, answers, eventually
+from tests.acceptance.stack import Stack, answers, command_line, eventually
 
 
 def test_the_demo_shows_its_first_response_in_a_sheet_and_in_duckdb(folder: Path) -> None:
@@ -26,29 +24,35 @@ def test_the_demo_shows_its_first_response_in_a_sheet_and_in_duckdb(folder: Path
     print(f"first response visible after {seconds}")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_whatever_ends_it_no_process_is_left_and_the_next_start_finds_the_data(folder: Path, ending: signal.Signals) -> None:
+def test_whatever_ends_it_no_process_is_left_and_the_next_start_finds_the_data(folder: Path) -> None:
     product = Stack(folder)
     product.start()
-    assert product.process is not None
-    children = psutil.Process(product.process.pid).children(recursive=True)
     key = product.collect_json("keys", "create", "app", "--scope", "ingest", "--scope", "read")["key"]
     form = product.folder / "visit.yaml"
     form.write_text("form: visit\ntitle: Visit\nquestions:\n  - key: name\n    type: text\n    label: Name\n")
     product.collect("forms", "publish", str(form))
     headers = {"Authorization": f"Bearer {key}"}
-    sent = httpx.post(f"{product.ingest}/v1/forms/visit/responses", json={"id": "r-1", "answers": {"name": "Asha"}}, headers=headers)
-    assert sent.status_code == 201, sent.text
 
-    code = product.stop(ending)
+    for number, ending in enumerate([signal.SIGTERM, signal.SIGKILL, signal.SIGINT]):
+        if number:
+            product.start()
+        document = {"id": f"r-{number}", "answers": {"name": f"visitor {number}"}}
+        sent = httpx.post(f"{product.ingest}/v1/forms/visit/responses", json=document, headers=headers)
+        assert sent.status_code == 201, sent.text
+        for earlier in range(number + 1):
+            found = httpx.get(f"{product.ingest}/v1/responses/r-{earlier}", headers=headers)
+            assert found.json()["answers"] == {"name": f"visitor {earlier}"}
+        children = product.processes()
 
-    assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0), product.told()
-    eventually(lambda: not any(alive(child) for child in children), 30, lambda: str([child for child in children if alive(child)]))
+        code = product.stop(ending)
 
-    product.start()
-    found = httpx.get(f"{product.ingest}/v1/responses/r-1", headers=headers)
-    assert found.json()["answers"] == {"name": "Asha"}
-    product.stop()
+        assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0), product.told()
+        wait_for_the_end(children)
+
+
+def wait_for_the_end(processes: list[psutil.Process]) -> None:
+    """None of them is left."""
+    eventually(lambda: not any(alive(one) for one in processes), 30, lambda: str([one for one in processes if alive(one)]))
 
 
 def alive(process: psutil.Process) -> bool:
@@ -74,15 +78,10 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(folder: Path) -> N
     assert "Traceback" not in told
 
 
-def test_every_child_that_dies_is_started_again(folder: Path) -> None:
-    product = Stack(folder)
-    product.start()
-    assert product.process is not None
-    deadline = time.monotonic() + 60
-    ingest = next(child for child in psutil.Process(product.process.pid).children(recursive=True) if "ingest" in child.cmdline()[-3:])
+def test_a_child_that_dies_is_started_again(stack: Stack) -> None:
+    ingest = next(child for child in stack.processes() if command_line(child)[-2:] == ["serve", "ingest"])
 
     ingest.kill()
 
     eventually(lambda: not alive(ingest), 10)
-    eventually(lambda: answers(f"{product.ingest}/readyz"), deadline - time.monotonic(), product.told)
-    product.stop()
+    eventually(lambda: answers(f"{stack.ingest}/readyz"), 60, stack.told)
