@@ -57,7 +57,8 @@ tools:
 
 .PHONY: test
 test: install tools lint types ## Lint, types and the whole default suite on real services
-	$(BIN)/pytest -m "not benchmark and not slow"
+	# Three workers on two cores: much of the suite waits for processes to start, stop and recover.
+	$(BIN)/pytest -m "not benchmark and not slow" --numprocesses 3 --dist loadfile
 
 .PHONY: unit
 unit: install ## Only the tests that need no service
