@@ -11,7 +11,7 @@ from collect_pipelines.sync.work import Item, Work
 
 __all__ = ["Crew", "Done"]
 
-SLOW_SECONDS = 3.0  # a micro-batch usually takes well under one
+SLOW_SECONDS = 1.0  # a micro-batch usually takes less
 
 
 class Done:
@@ -26,21 +26,25 @@ class Crew:
 
     def __init__(self, work: Work, wake: threading.Event) -> None:
         self._work, self._wake = work, wake
-        self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix=f"lane-{work.kind}")
+        self._pool = ThreadPoolExecutor(work.threads + work.slow_threads, thread_name_prefix=f"lane-{work.kind}")
         self._busy: dict[int, tuple[Item, float, Future[Report | None]]] = {}
         self._slow: set[int] = set()
 
     def start(self, item: Item) -> bool:
         """Begins with the item; False when it is being worked on, or no thread may take it now."""
-        if item.key in self._busy or len(self._busy) >= self._work.threads:
+        if item.key in self._busy:
             return False
-        # Promise 7: integrations in trouble share half of the threads, so the others always find one
-        if item.key in self._slow and self._troubled() >= max(self._work.threads // 2, 1) and self._work.threads > 1:
-            return False
-        future = self._pool.submit(self._do, item)
-        self._busy[item.key] = (item, time.monotonic(), future)
-        future.add_done_callback(lambda _: self._wake.set())
-        return True
+        # Promise 7: what is slow waits for threads of its own, so the others always find one
+        slow = min(self._slow_ones(), self._work.slow_threads)
+        if item.key in self._slow and self._work.slow_threads:
+            free = slow < self._work.slow_threads
+        else:
+            free = len(self._busy) - slow < self._work.threads
+        if free:
+            future = self._pool.submit(self._do, item)
+            self._busy[item.key] = (item, time.monotonic(), future)
+            future.add_done_callback(lambda _: self._wake.set())
+        return free
 
     def finished(self) -> Iterator[Done]:
         """The items finished since the last call."""
@@ -78,6 +82,6 @@ class Crew:
         elif report is not None and report.outcome in ("validated", "delivered"):
             self._slow.discard(key)
 
-    def _troubled(self) -> int:
+    def _slow_ones(self) -> int:
         now = time.monotonic()
         return sum(key in self._slow or now - started > SLOW_SECONDS for key, (_, started, _) in self._busy.items())

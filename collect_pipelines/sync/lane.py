@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.settings import Settings
@@ -77,13 +77,17 @@ class Lane:
         with _Shift(self._url, self._settings, self.kind, self._owner, self._finder) as shift:
             shift.work.warm_up()
             place = Succession(shift.database, f"lane:{self.kind}", self._owner)
+            began = time.monotonic()
             try:
-                while not place.take():
-                    yield None
-                    if stop():
-                        return
-                with Bell(self._url, shift.wake):
-                    yield from shift.reside(lambda: stop() or place.lost, self._settings)
+                over = False
+                while not over:
+                    while not place.take():
+                        yield None
+                        if stop():
+                            return
+                    with Bell(self._url, shift.wake):
+                        over = yield from shift.reside(stop, place, self._settings, began)
+                    place.end()
             finally:
                 place.end()
             # the successor works already, while what is in hand is finished here
@@ -119,10 +123,10 @@ class _Shift:
             self.wake.clear()
             yield from self._crew.finished()
 
-    def reside(self, over: Callable[[], bool], settings: Settings) -> Iterator[Report | None]:
-        """Works until `over`, the lifetime's end, or too long without work."""
+    def reside(self, stop: Callable[[], bool], place: Succession, settings: Settings, began: float) -> Generator[Report | None, None, bool]:
+        """Works until `stop`, the end of the lane's life or too long without work (True), or until the place is lost (False)."""
         pacing = Pacing(self.work.min_interval_seconds)
-        began = active = time.monotonic()
+        active = time.monotonic()
         while True:
             for done in self._crew.finished():
                 pacing.done(done.item.key, done.report, time.monotonic())
@@ -130,8 +134,10 @@ class _Shift:
                     active = time.monotonic()
                     yield done.report
             now = time.monotonic()
-            if over() or now - began >= settings.lane_lifetime_seconds or now - active >= settings.lane_linger_seconds:
-                return
+            if stop() or now - began >= settings.lane_lifetime_seconds or now - active >= settings.lane_linger_seconds:
+                return True
+            if place.lost:
+                return False  # Postgres was away for long, or this process was frozen: to the end of the queue
             for item in self._look():
                 if pacing.may(item.key, now):
                     self._crew.start(item)

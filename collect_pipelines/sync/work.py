@@ -17,6 +17,7 @@ from collect_pipelines.validation.gate import shared_gate
 __all__ = ["Item", "Work", "work_of"]
 
 DELIVERY_THREADS = 8  # they mostly wait for receivers; each needs a connection to Postgres for milliseconds
+SLOW_DELIVERY_THREADS = 24  # for receivers that hang: a thread that waits costs next to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Work(Protocol):
     kind: str
     threads: int
     """So many items at a time."""
+    slow_threads: int
+    """So many more for items that are known to take long, or have been taking long."""
     min_interval_seconds: float
     """Least time between two micro-batches of one item, unless there is a backlog."""
 
@@ -62,6 +65,7 @@ class Validating:
 
     kind = VALIDATION_LANE
     threads = 1
+    slow_threads = 0
     min_interval_seconds = 0.0
 
     def __init__(self, database: Database, owner: str) -> None:
@@ -89,6 +93,7 @@ class Delivering:
     """Delivering for the integrations of one kind, several at a time."""
 
     threads = DELIVERY_THREADS
+    slow_threads = SLOW_DELIVERY_THREADS
 
     def __init__(self, database: Database, settings: Settings, kind: str, owner: str, finder: Finder) -> None:
         self.kind = kind
