@@ -23,6 +23,7 @@ IDLE_IN_TRANSACTION_SECONDS = 60
 # A dead network is noticed in seconds instead of the kernel's 15 minutes.
 SOCKET_OPTIONS: dict[str, Any] = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
 
+DATA_EXCEPTION = "22"  # class of SQLSTATE whose messages quote the value
 # Each of these waits until the commit is on the disk of this server; only `off` does not.
 FLUSHING = ("on", "local", "remote_write", "remote_apply")
 
@@ -61,10 +62,10 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeout) as exc:
+        except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise _unavailable(exc) from exc
         except DBAPIError as exc:
-            raise _explained(exc) or exc from exc.__cause__
+            raise _explained(exc) or _without_values(exc) from None
 
     def dispose(self) -> None:
         """Closes the pool's connections; the object may be used again."""
@@ -152,8 +153,18 @@ def _explained(exc: DBAPIError) -> CollectError | None:
     return None
 
 
+def _without_values(exc: DBAPIError) -> DBAPIError:
+    """The same error, with what Postgres says about it in general and not about the row."""
+    # Promise 10: the detail of a violated constraint and the text of a failed cast show what was to be stored.
+    if not isinstance(exc.orig, psycopg.Error):
+        return exc
+    state = exc.orig.sqlstate or ""
+    said = exc.orig.diag.message_primary if not state.startswith(DATA_EXCEPTION) else None
+    return type(exc)(exc.statement, None, type(exc.orig)(f"{said or 'a value is refused'} (SQLSTATE {state})"), hide_parameters=True)
+
+
 def _unavailable(exc: Exception) -> Unavailable:
-    cause = getattr(exc, "orig", None)
+    cause = getattr(exc, "orig", exc)
     if isinstance(cause, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
         return Unavailable("Postgres is busy: another transaction holds what this one needs.", fix="Try again.")
     if isinstance(cause, psycopg.errors.QueryCanceled):
