@@ -2,7 +2,10 @@
 
 import json
 import os
+import shlex
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +90,8 @@ class _Demo:
         from collect_pipelines.local.services import urls
 
         for name in self._supervisor.start(stop):
-            self._say(f"{name} is ready")
+            if name:
+                self._say(f"{name} is ready")
             if name == "ingest":
                 self._stream.start()
             self._look()
@@ -98,6 +102,7 @@ class _Demo:
             self._tell(once)
         if not once:
             self._supervisor.keep(stop)
+        say("Stopping: everything in hand is finished first.")
         return code
 
     def close(self) -> None:
@@ -111,7 +116,7 @@ class _Demo:
             self._supervisor.look_after()
             if time.monotonic() > deadline:
                 say(f"Error: no response became visible within {ARRIVAL_SECONDS:.0f} s.")
-                say(f"Next:  read the logs in {self._supervisor.logs}, and run `{_prefix(self._settings)} collect status`.")
+                say(f"Next:  read the logs in {self._supervisor.logs}, and run `{_command(self._settings)} status`.")
                 return TIMED_OUT
         return 0
 
@@ -145,23 +150,28 @@ class _Demo:
             print_json(document | {"data_dir": str(self._settings.data_dir), "urls": urls(self._settings)})
         if once:
             return
-        form = self._forms[0]
-        answers = next(iter_samples(form))["answers"]
-        base = f"http://{self._settings.host}:{self._settings.ingest_port}/v1/forms/{form.form}/responses"
         say("")
-        say(f"See it arrive:      {self._sheet_page}")
-        say(f"Query it:           duckdb {self._settings.duckdb_path.with_suffix('.read.duckdb')} 'from forms.{form.form}'")
-        say(f"Where it all is:    {_prefix(self._settings)} collect status")
-        say("Send one yourself:")
-        say(f"  curl -H \"Authorization: Bearer $(cat {key_file(self._settings)})\" -H 'Content-Type: application/json' \\")
-        say(f"    --data '{json.dumps({'answers': answers}, ensure_ascii=True)}' {base}")
+        for line in _hints(self._settings, self._forms[0], self._sheet_page):
+            say(line)
 
 
-def iter_samples(form: "FormDefinition"):  # type: ignore[no-untyped-def]
-    """Sample documents of the form."""
+def _hints(settings: Settings, form: "FormDefinition", sheet_page: str) -> Iterator[str]:
+    """What to look at and what to try, ready to be copied."""
+    from collect_pipelines.destinations.warehouse.naming import table_name
     from collect_pipelines.local.demo_responses import sample_responses
 
-    return sample_responses(form, seed=0)
+    document = next(sample_responses(form, seed=1))
+    copy = settings.duckdb_path.with_suffix(".read.duckdb")
+    query = f"import duckdb; print(duckdb.connect('{copy}', read_only=True).sql('from forms.{table_name(form.form)}'))"
+    command = _command(settings)
+    yield f"See it arrive:    {sheet_page}"
+    yield f'Query it:         {sys.executable} -c "{query}"'
+    yield f"Where it all is:  {command} status"
+    yield "Send one yourself; sent again, it is stored once:"
+    yield f"  curl -H \"Authorization: Bearer $(cat {key_file(settings)})\" -H 'Content-Type: application/json' \\"
+    yield f"    --data {shlex.quote(json.dumps(document))} \\"
+    yield f"    http://{settings.host}:{settings.ingest_port}/v1/forms/{form.form}/responses"
+    yield f"and follow it:    {command} trace {document['id']}"
 
 
 def _prepare(settings: Settings, database_url: str, application: "Application") -> "tuple[list[FormDefinition], str]":
@@ -181,5 +191,6 @@ def _prepare(settings: Settings, database_url: str, application: "Application") 
     return forms, key
 
 
-def _prefix(settings: Settings) -> str:
-    return f"COLLECT_DATA_DIR={settings.data_dir}"
+def _command(settings: Settings) -> str:
+    """How the demo's data is asked about from another terminal."""
+    return f"{Path(sys.executable).with_name('collect')} --data-dir {settings.data_dir}"

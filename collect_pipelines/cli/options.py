@@ -10,7 +10,7 @@ import click
 
 from collect_pipelines.settings import Settings
 
-__all__ = ["door_options", "json_option", "organization_option", "pass_settings"]
+__all__ = ["door_options", "json_option", "organization_option", "pass_settings", "settings_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,6 +10,8 @@ import click
 from collect_pipelines import __version__
 from collect_pipelines.cli.failures import EXIT_CODES, report
 from collect_pipelines.cli.lazy import LazyCommand, LazyGroup
+from collect_pipelines.cli.options import settings_of
+from collect_pipelines.settings import Settings
 
 __all__ = ["COMMANDS", "collect", "main"]
 
@@ -52,7 +54,9 @@ def _exit_codes() -> str:
     return f"\b\nExit codes:\n{lines}"
 
 
-@click.group(cls=Root, lazy=COMMANDS, epilog=_exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Root, lazy=COMMANDS, invoke_without_command=True, epilog=_exit_codes(), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="collect")
 @click.option(
     "--data-dir",
@@ -61,8 +65,21 @@ def _exit_codes() -> str:
 )
 @click.pass_context
 def collect(ctx: click.Context, data_dir: Path | None) -> None:
-    """Form responses in; clean, exactly-once rows out; and for every response you can see where it is."""
+    """
+    Form responses in; clean, exactly-once rows out; and for every response you can see where it is.
+
+    Without a command: the status of this installation, if there is one.
+    """
     ctx.obj = data_dir
+    if ctx.invoked_subcommand is None:
+        if _is_installed(settings_of(ctx)):
+            ctx.invoke(COMMANDS["status"].load())
+        else:
+            click.echo(ctx.get_help())
+
+
+def _is_installed(settings: Settings) -> bool:
+    return settings.database_url is not None or (settings.data_dir / "postgres" / "data").exists()
 
 
 def main() -> NoReturn:

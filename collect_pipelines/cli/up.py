@@ -32,7 +32,7 @@ def command(settings: Settings, ready_file: Path | None, as_json: bool) -> None:
 
     begun = time.monotonic()
     with StopSignals() as stop, Supervisor(settings, find_application(), say=say) as supervisor:
-        for name in supervisor.start(stop):
+        for name in filter(None, supervisor.start(stop)):
             say(f"{time.monotonic() - begun:5.1f} s  {name} is ready")
         if not stop:
             tell_ready(settings, urls(settings), ready_file, as_json=as_json)

@@ -89,8 +89,13 @@ class Supervisor:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def start(self, stop: StopSignals) -> Iterator[str]:
-        """Starts every service as soon as what it needs is ready, and yields each name when it is. Ends early on a signal."""
+    def start(self, stop: StopSignals) -> Iterator[str | None]:
+        """
+        Starts every service as soon as what it needs is ready, and yields each name when it is; None while it waits, so that
+        the caller can do something meanwhile. Ends early on a signal.
+
+        Raises Unavailable when a service ends instead, or is not ready in time.
+        """
         deadline = time.monotonic() + START_SECONDS
         while waiting := [kept for kept in self._kept if not kept.ready]:
             ready = {kept.service.name for kept in self._kept if kept.ready}
@@ -104,6 +109,7 @@ class Supervisor:
                     yield kept.service.name
             if stop.wait(POLL_SECONDS):
                 return
+            yield None
             if time.monotonic() > deadline:
                 raise self._failed(waiting[0], f"was not ready within {START_SECONDS:.0f} s")
 
