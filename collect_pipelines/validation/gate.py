@@ -113,9 +113,15 @@ def shared_gate() -> Gate:
 class _Judged:
     def __init__(self, rules: RuleSet, frame: "polars.DataFrame") -> None:
         self.rules, self._frame = rules, frame
+        self.raised = "Great Expectations raised an error"
 
     def failing(self) -> Mapping[str, Sequence[int]]:
-        return self.rules.violations(self._frame)
+        try:
+            return self.rules.violations(self._frame)
+        except Exception as exc:  # noqa: BLE001 - told without its message
+            # Promise 10: GX keeps the message of what it catches, and that can hold answers
+            self.raised = type(exc).__name__
+            raise RuntimeError(self.raised) from None
 
 
 def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
@@ -125,7 +131,7 @@ def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
     for result in results:
         rule = by_name.pop(result.expectation_config.kwargs.get("rule", ""), None)
         name = rule.name if rule else str(result.expectation_config.type)
-        fault = _fault(result, rule)
+        fault = judged.raised if _raised(result.exception_info) else _fault(result, rule)
         if fault is not None:
             # an expectation that errs names no rows: taking it for "no bad rows" would let everything pass
             return Verdict([], (), error=f"Expectation {name} could not be judged ({fault}).")
@@ -140,9 +146,6 @@ def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
 
 
 def _fault(result: Any, rule: Rule | None) -> str | None:
-    raised = _raised(result.exception_info)
-    if raised is not None:
-        return raised
     if result.success:
         return None
     if rule is None:
@@ -150,12 +153,8 @@ def _fault(result: Any, rule: Rule | None) -> str | None:
     return None if result.result.get("unexpected_index_list") else "it failed without naming rows"
 
 
-def _raised(info: Any) -> str | None:
-    """The class of the exception GX caught; its message is left out, it can hold answers."""
-    if not isinstance(info, dict) or not info:
-        return None
-    if "raised_exception" not in info:
-        return next((found for found in map(_raised, info.values()) if found), None)
-    if not info["raised_exception"]:
-        return None
-    return str(info.get("exception_message") or "error").partition("(")[0].partition(":")[0][:60]
+def _raised(info: Any) -> bool:
+    """Whether GX caught an exception; it tells so per expectation, or per metric."""
+    if not isinstance(info, dict):
+        return False
+    return bool(info.get("raised_exception")) or any(map(_raised, info.values()))

@@ -55,7 +55,7 @@ def rules_of(question: Question, text: pl.Expr, value: pl.Expr) -> Iterator[Brok
     elif kind == "select_multiple":
         yield from _select_multiple_rules(question, text, value)
     elif kind in ("geopoint", "file"):
-        yield Broken("type", _where(text, _codes_of(question)).list.contains("type"), kind)
+        yield Broken("type", _breaks(text, _codes_of(question)), kind)
     elif kind == "repeat":
         yield from _rows_rules(question, text)
 
@@ -80,7 +80,7 @@ def _text_rules(question: Question, text: pl.Expr) -> Iterator[Broken]:
     if question.type != "text":
         bare = question.model_copy(update={"min_length": None, "max_length": None, "pattern": None})
         # the very functions of ingest: `\s` and friends mean something else in Rust
-        wrong = _where(text, _codes_of(bare, parsed=False)).list.contains("format")
+        wrong = _breaks(text, _codes_of(bare, parsed=False))
         yield Broken("format", given & wrong, question.type)
         fine = given & ~wrong
     if question.pattern is not None:
@@ -178,16 +178,21 @@ def _codes_of(question: Question, *, parsed: bool = True) -> Callable[[str], lis
     return codes
 
 
+def _breaks(text: pl.Expr, codes: Callable[[str], list[str]]) -> pl.Expr:
+    """Whether a text breaks any rule; equal texts are judged once."""
+
+    def judged(texts: pl.Series) -> pl.Series:
+        known = {one: None if one is None else bool(codes(one)) for one in texts.unique().to_list()}
+        return pl.Series(texts.name, [known[one] for one in texts.to_list()], dtype=pl.Boolean)
+
+    return text.map_batches(judged, return_dtype=pl.Boolean)
+
+
 def _where(text: pl.Expr, codes: Callable[[str], list[str]]) -> pl.Expr:
     """The codes of the rules each text breaks, as a list; equal texts are judged once."""
-    return text.map_batches(lambda texts: _judged(texts, codes), return_dtype=pl.List(pl.String))
 
+    def judged(texts: pl.Series) -> pl.Series:
+        known = {one: None if one is None else codes(one) for one in texts.unique().to_list()}
+        return pl.Series(texts.name, [known[one] for one in texts.to_list()], dtype=pl.List(pl.String))
 
-def _judged(texts: pl.Series, codes: Callable[[str], list[str]]) -> pl.Series:
-    known: dict[str | None, list[str] | None] = {None: None}
-    found: list[list[str] | None] = []
-    for text in texts.to_list():
-        if text not in known:
-            known[text] = codes(text)
-        found.append(known[text])
-    return pl.Series(texts.name, found, dtype=pl.List(pl.String))
+    return text.map_batches(judged, return_dtype=pl.List(pl.String))

@@ -1,0 +1,116 @@
+"""The parts of the loop that are pure: when to try again, how long to rest, what a drain waits for, whose lease it is."""
+
+import doctest
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collect_pipelines.errors import LeaseLost, TryLater, Unavailable
+from collect_pipelines.store.leases import Lease
+from collect_pipelines.sync import retry
+from collect_pipelines.sync.drain import Patience
+from collect_pipelines.sync.pacing import Pacing
+from collect_pipelines.sync.report import Report
+from collect_pipelines.sync.retry import CAP_SECONDS, next_wait
+from collect_pipelines.sync.tenure import Tenure, wall_seconds
+
+ERRORS = st.builds(TryLater, after=st.none() | st.floats(0, 10_000), unknown=st.booleans())
+
+
+def test_the_examples_in_the_text_hold() -> None:
+    assert doctest.testmod(retry).failed == 0
+
+
+@given(st.integers(1, 10_000), ERRORS, st.floats(0, 1, exclude_max=True))
+def test_a_wait_is_never_shorter_than_asked_and_never_without_bound(attempt: int, error: TryLater, dice: float) -> None:
+    wait = next_wait(attempt, error, lambda: dice)
+
+    assert wait > 0 or error.after == 0
+    assert wait >= (error.after or 0)
+    assert wait <= (CAP_SECONDS if error.after is None else error.after + 5)
+
+
+@given(st.integers(1, 30), st.booleans())
+def test_waits_grow_until_the_cap_and_more_slowly_when_surely_nothing_was_applied(attempt: int, unknown: bool) -> None:
+    def longest(number: int, unclear: bool) -> float:
+        return next_wait(number, TryLater(unknown=unclear), lambda: 1.0)
+
+    assert longest(attempt, unknown) <= longest(attempt + 1, unknown)
+    assert longest(attempt, False) <= longest(attempt, True)
+
+
+def report(outcome: Any, **values: Any) -> Report:
+    return Report(lane="shelf", form="household", outcome=outcome, **values)
+
+
+def test_an_item_rests_for_what_is_left_of_the_interval() -> None:
+    pacing = Pacing(5.0)
+    pacing.done(1, report("delivered", seconds=2.0), now=100.0)
+
+    assert [pacing.may(1, now) for now in (100.0, 102.9, 103.0)] == [False, False, True]
+    assert pacing.wait(100.0, 60.0) == 3.0
+    assert pacing.may(2, 100.0)
+
+
+def test_a_full_batch_is_followed_at_once() -> None:
+    pacing = Pacing(5.0)
+    pacing.done(1, report("delivered", full=True), now=100.0)
+
+    assert pacing.may(1, 100.0)
+
+
+@pytest.mark.parametrize("outcome", [None, "failed", "blocked"])
+def test_what_can_not_go_on_is_not_asked_in_circles(outcome: Any) -> None:
+    pacing = Pacing()
+    pacing.done(1, None if outcome is None else report(outcome), now=100.0)
+
+    assert not pacing.may(1, 100.1)
+
+
+def test_a_drain_waits_for_a_short_postponement_only() -> None:
+    patience = Patience()
+    patience.note(1, report("postponed", retry_in_seconds=10.0), now=0.0)
+    patience.note(2, report("postponed", retry_in_seconds=600.0), now=0.0)
+    patience.note(3, report("blocked"), now=0.0)
+
+    assert [patience.wants(key) for key in (1, 2, 3)] == [True, False, False]
+    assert patience.waiting(5.0) and not patience.waiting(12.0)
+
+
+def test_a_success_restores_patience() -> None:
+    patience = Patience()
+    for _ in range(4):
+        patience.note(1, report("postponed", retry_in_seconds=0.1), now=0.0)
+    patience.note(1, report("delivered"), now=0.0)
+    patience.note(1, report("postponed", retry_in_seconds=0.1), now=0.0)
+
+    assert patience.wants(1)
+
+
+class AwayDatabase:
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        raise Unavailable()
+        yield
+
+
+def test_a_lease_ends_by_itself_while_postgres_is_away() -> None:
+    with Tenure(AwayDatabase(), Lease("integration:1", "me", 1), 0.3, wall_seconds()) as tenure:  # type: ignore[arg-type]
+        tenure.check()
+        time.sleep(0.35)
+
+        with pytest.raises(LeaseLost):
+            tenure.check()
+
+
+def test_a_worker_that_was_frozen_sees_that_its_lease_ran_out() -> None:
+    taken_before_the_freeze = wall_seconds() - 20
+    tenure = Tenure(AwayDatabase(), Lease("integration:1", "me", 1), 15.0, taken_before_the_freeze)  # type: ignore[arg-type]
+
+    with pytest.raises(LeaseLost):
+        tenure.check()

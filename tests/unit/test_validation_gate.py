@@ -1,0 +1,128 @@
+"""Great Expectations as the authority: what it says row by row, and that nothing passes when it can't say."""
+
+import threading
+from typing import Any
+
+import polars as pl
+import pytest
+
+from collect_pipelines.forms.columns import physical_name
+from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.validation import gate as gate_module
+from collect_pipelines.validation.compile import RuleSet
+from collect_pipelines.validation.gate import Gate, shared_gate
+
+FORM = FormDefinition.model_validate(
+    {
+        "form": "household",
+        "title": "Household",
+        "questions": [
+            {"key": "name", "type": "text", "label": "Name", "required": True},
+            {"key": "age", "type": "integer", "label": "Age", "max": 120},
+            {"key": "phone", "type": "phone", "label": "Phone", "on_violation": "flag"},
+        ],
+    }
+)
+
+
+def frame(*rows: tuple[str | None, str | None, str | None], first: int = 1) -> pl.DataFrame:
+    positions = {"_position": list(range(first, first + len(rows))), "_version": [1] * len(rows)}
+    return pl.DataFrame(
+        positions | {physical_name(key): [row[place] for row in rows] for place, key in enumerate(("name", "age", "phone"))},
+        schema_overrides={physical_name(key): pl.String for key in ("name", "age", "phone")},
+    )
+
+
+def test_failing_rows_are_named_with_every_reason() -> None:
+    verdict = shared_gate().validate(FORM, frame(("Asha", "30", None), ("", "999", None), ("Ravi", "x", None)))
+
+    assert not verdict.success and verdict.error is None
+    assert [(row, [(finding.question, finding.code) for finding in findings]) for row, findings in verdict.failures] == [
+        (1, [("name", "required"), ("age", "max")]),
+        (2, [("age", "type")]),
+    ]
+
+
+def test_each_rule_is_an_expectation_of_its_own_beside_those_of_the_batch() -> None:
+    verdict = shared_gate().validate(FORM, frame(("Asha", "30", "no"), ("Ravi", None, None)))
+
+    assert {one.name: (one.passed, one.unexpected) for one in verdict.statistics} == {
+        "expect_table_row_count_to_be_between": (True, 0),
+        "expect_table_columns_to_match_set": (True, 0),
+        "expect_column_values_to_be_unique": (True, 0),
+        "name.required": (True, 0),
+        "age.type": (True, 0),
+        "age.max": (True, 0),
+        "phone.format": (False, 1),
+    }
+
+
+def test_a_rule_that_only_flags_holds_nothing_back() -> None:
+    verdict = shared_gate().validate(FORM, frame(("Asha", None, "no")))
+
+    assert verdict.success
+
+
+def test_a_question_without_column_counts_as_unanswered() -> None:
+    verdict = shared_gate().validate(FORM, frame(("Asha", "1", None)).drop(physical_name("name")))
+
+    assert [findings[0].code for _, findings in verdict.failures] == ["required"]
+
+
+def test_a_rule_that_errs_blocks_the_batch_and_shows_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: RuleSet, frame: pl.DataFrame) -> dict[str, list[int]]:
+        raise ValueError("the answer is secret-canary")
+
+    monkeypatch.setattr(RuleSet, "violations", fails)
+    verdict = shared_gate().validate(FORM, frame(("Asha", "30", None)))
+
+    assert verdict.failures == [] and not verdict.success
+    assert verdict.error == "Expectation name.required could not be judged (ValueError)."
+
+
+def test_an_expectation_that_is_left_out_blocks_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = gate_module._verdict
+
+    def others(result: Any) -> bool:
+        return bool(result.expectation_config.kwargs.get("rule") != "phone.format")
+
+    monkeypatch.setattr(gate_module, "_verdict", lambda judged, results: told(judged, list(filter(others, results))))
+
+    assert shared_gate().validate(FORM, frame(("Asha", "30", None))).error == "Expectation phone.format was not judged."
+
+
+def test_the_same_position_twice_blocks_the_batch() -> None:
+    twice = pl.concat([frame(("Asha", "1", None)), frame(("Ravi", "2", None))])
+    error = shared_gate().validate(FORM, twice).error
+
+    assert error == "Expectation expect_column_values_to_be_unique could not be judged (it does not hold for the batch)."
+
+
+def test_threads_that_share_the_gate_get_the_verdict_of_their_own_rows() -> None:
+    wrong: list[Any] = []
+
+    def judge(number: int) -> None:
+        for step in range(3):
+            bad = (number + step) % 5
+            rows = [("Asha", "999" if place == bad else "1", None) for place in range(5)]
+            if [row for row, _ in shared_gate().validate(FORM, frame(*rows, first=number * 100 + 1)).failures] != [bad]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=judge, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_suites_are_kept_by_content_and_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_module, "KEPT_SUITES", 2)
+    gate = Gate()
+    forms = [FORM.model_copy(update={"form": f"form-{number}"}) for number in range(3)]
+    for form in forms:
+        form.__dict__.pop("content_hash", None)
+        gate.validate(form, frame(("Asha", "1", None)))
+
+    assert list(gate._suites) == [form.content_hash for form in forms[1:]]
