@@ -13,7 +13,7 @@ import dagster as dg
 from assets.coalescing import Coalescer, Totals
 from assets.draining import Drain
 from assets.events import Event, events_of
-from assets.names import LANE_TAG, job_name, run_owner
+from assets.names import LANE_TAG, VALIDATION_LANE, job_name, run_owner
 from assets.partitions import FORMS
 from collect_pipelines.sync.report import Report
 from resources.installation import Installation
@@ -89,10 +89,15 @@ def lane_job(kind: str) -> dg.JobDefinition:
         name=job_name(kind),
         description=f"Drains the lane `{kind}`. Its sensor keeps a run alive while there is something to do.",
         tags={LANE_TAG: kind},
-        run_tags={LANE_TAG: kind, "dagster/priority": "10", "dagster/max_retries": "0"},
+        run_tags={LANE_TAG: kind, "dagster/priority": _priority(kind), "dagster/max_retries": "0"},
         executor_def=dg.in_process_executor,
     )
     def job() -> None:
         drain()
 
     return job
+
+
+def _priority(kind: str) -> str:
+    """Before what people launch; and validation first, because it starts slowest and the others wait for it."""
+    return "20" if kind == VALIDATION_LANE else "10"
