@@ -39,6 +39,7 @@ class IngestApp:
         self.services = services
         self._max_in_flight = max_in_flight
         self._in_flight = 0
+        self._log = log.bind()  # bound once: a line per request should not make a logger per request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers an HTTP request or the server's start and stop."""
@@ -83,7 +84,7 @@ class IngestApp:
         metrics.request(request.form, request.source, reply.outcome, seconds)
         if route is not None and route.counted == "response" and request.form is not None:
             metrics.responses(request.form, request.source or "", reply.outcome)
-        log.info(
+        self._log.info(
             "request",
             request_id=request.request_id,
             method=request.method,

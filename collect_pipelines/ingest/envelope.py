@@ -1,5 +1,6 @@
 """The envelope around the answers: read, bounded, and turned into a submission with its content hash."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -156,10 +157,7 @@ def _time(document: dict[str, Any]) -> tuple[str | None, datetime | None]:
     value = document.get("submitted_at")
     if value is None:
         return None, None
-    problem = Problem.at("envelope", "#/submitted_at", "`submitted_at` must be an RFC 3339 time with a zone, e.g. 2026-01-31T09:30:00Z.")
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise problem
-    try:
-        return value, datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise problem from None
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        with contextlib.suppress(ValueError, OverflowError):  # the 30th of February, or a zone that leads before year 1
+            return value, datetime.fromisoformat(value.upper()).astimezone(UTC)
+    raise Problem.at("envelope", "#/submitted_at", "`submitted_at` must be an RFC 3339 time with a zone, e.g. 2026-01-31T09:30:00Z.")

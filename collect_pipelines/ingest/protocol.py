@@ -15,6 +15,7 @@ __all__ = ["MAX_CONNECTIONS", "BoundedProtocol"]
 MAX_CONNECTIONS = 10_000  # per process; a connection costs a file descriptor and about 10 KB
 HEADER_SECONDS = 5.0  # from the first byte of a request to the end of its headers; a slow loris does not get more
 IDLE_SECONDS = 10.0  # a new connection that says nothing
+CONTINUE = b"HTTP/1.1 100 "
 LINGER_SECONDS = 1.0  # how long a refused client may go on sending
 SLACK_BYTES = 4 * 1024  # beyond MAX_HEADER_BYTES the application answers; this bound is for what never ends
 
@@ -67,6 +68,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._refused:
             self._stop_timer()
             super().on_headers_complete()
+            if self.scope["method"] != "HEAD":
+                self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
@@ -122,3 +125,38 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _OneWrite:
+    """
+    What a reply is written to: head and body leave together.
+
+    uvicorn writes them one after the other, and each write is a system call, a packet and a wake-up of the client.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = b""
+
+    def write(self, data: bytes) -> None:
+        """Holds the head back until the next write; a "100 Continue" is no head."""
+        if self._head is None or data.startswith(CONTINUE):
+            self._transport.write(data)
+        elif not self._head:
+            self._head = data
+        else:
+            self._transport.write(self._head + data)
+            self._head = None
+
+    def close(self) -> None:
+        """What is held back leaves first."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = None
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """As the transport says."""
+        return self._transport.is_closing()

@@ -4,9 +4,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from os import urandom
 from typing import Any
 from urllib.parse import parse_qs
-from uuid import uuid4
 
 import orjson
 
@@ -77,7 +77,7 @@ class Request:
         self.body_read = False
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         wanted = self._headers.get(b"x-request-id")
-        self.request_id = wanted.decode() if wanted and _REQUEST_ID.fullmatch(wanted) else uuid4().hex
+        self.request_id = wanted.decode() if wanted and _REQUEST_ID.fullmatch(wanted) else urandom(16).hex()
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a header (lower-case name); of several the last."""

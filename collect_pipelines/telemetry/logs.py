@@ -7,8 +7,10 @@ The log: one JSON object per line on standard output, with keys from one list an
 write such lines.
 """
 
+import contextlib
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
@@ -62,11 +64,12 @@ STACK_FRAMES = 12  # innermost frames kept; enough to find the line, short enoug
 def configure_logging(settings: Settings, stream: BinaryIO | None = None) -> None:
     """Sends every line of this process to `stream` (standard output): JSON, or plain text when COLLECT_LOG_FORMAT is `text`."""
     target = stream or sys.stdout.buffer
+    lines = _Lines(target)
     render = _as_text if settings.log_format == "text" else _as_json
     structlog.configure(
         processors=[_explain_exception, _complete, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(target),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -113,6 +116,22 @@ def _as_json(_: Any, __: str, entry: MutableMapping[str, Any]) -> bytes:
 def _as_text(_: Any, __: str, entry: MutableMapping[str, Any]) -> bytes:
     head = " ".join(str(entry.pop(key, "")) for key in ("ts", "level", "event"))
     return " ".join([head, *(f"{key}={value}" for key, value in entry.items())]).encode("utf-8", "replace")
+
+
+class _Lines:
+    """Writes whole lines. A log that can't be written (reader gone, disk full) never fails the work it tells about."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def msg(self, line: bytes) -> None:
+        """One line, on its way at once: the last lines before a crash matter most."""
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _Forward(logging.Handler):

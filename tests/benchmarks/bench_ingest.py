@@ -269,7 +269,9 @@ def compare(clients: list[int], seconds: float) -> None:
                     flush=True,
                 )
     for count in clients:
-        print(f"grouped / single at {count} clients: {rows['grouped', count].rate / rows['single', count].rate:.1f} x")
+        grouped, single = rows["grouped", count], rows["single", count]
+        cpu = (single.server_us + single.postgres_us) / (grouped.server_us + grouped.postgres_us)
+        print(f"grouped against single at {count} clients: {grouped.rate / single.rate:.1f} x the rate, 1/{cpu:.1f} of the CPU per request")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,16 +22,23 @@ from tests.integration.ingest_server import IngestProcess, client_of, ingest, ma
 PATH = "/v1/forms/household/responses"
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """A server of this file's own, on a fixed port, so that it can die and come back."""
+    # Not below pytest's own folder: any other run of pytest closes that to the user the server runs as.
+    with tempfile.TemporaryDirectory(prefix="collect-ingest-") as folder:
+        Path(folder).chmod(0o711)
+        with EmbeddedPostgres(Path(folder) / "postgres", port=free_port()) as running:
+            upgrade(running.url())
+            publish(running.url())
+            yield running
+
+
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of the test's own, on a fixed port, so that it can die and come back."""
-    tmp_path.chmod(0o711)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o711)
-    with EmbeddedPostgres(tmp_path / "postgres", port=free_port()) as server:
-        upgrade(server.url())
-        publish(server.url())
-        yield server
+def own_postgres(server: EmbeddedPostgres) -> EmbeddedPostgres:
+    """The server, up again whatever the test before did to it."""
+    server.start()
+    return server
 
 
 @dataclass

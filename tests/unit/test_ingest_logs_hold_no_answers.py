@@ -61,6 +61,15 @@ def test_the_text_of_our_own_error_is_kept(lines: Callable[[], list[dict[str, An
     assert lines()[0]["error.message"] == "Postgres can't be reached."
 
 
+@pytest.mark.usefixtures("lines")
+def test_a_log_nobody_reads_fails_nothing() -> None:
+    stream = io.BytesIO()
+    configure_logging(Settings(), stream)
+    stream.close()
+
+    get_logger("here").info("request", status=201)
+
+
 def test_every_key_has_a_sentence() -> None:
     assert all(text.endswith(".") for text in LOG_KEYS.values())
 
