@@ -30,7 +30,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, box=SIMPLE, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # long names are wrapped, never cut
     for line in texts:
         table.add_row(*(_escaped(cell) for cell in line))
     Console().print(table)

@@ -1,5 +1,6 @@
 """`collect status`: where all responses stand."""
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -54,18 +55,25 @@ def _form(form: "FormRecord") -> dict[str, Any]:
 
 def _tables(forms: list["FormRecord"], rows: list["Ledger"]) -> None:
     print_table(
-        ("form", "state", "accepted", "validated", "waiting for validation"),
+        ("form", "state", "accepted", "validated", "to validate"),
         [(form.reference, form.state, form.head, form.validated_through, form.head - form.validated_through) for form in forms],
     )
     if rows:
-        names = ("accepted", "delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")
+        shown = _shown_counts(rows, every=not sys.stdout.isatty())
         print_table(
-            ("form", "integration", "state", *(name.replace("_", " ") for name in names), "oldest"),
+            ("form", "integration", "state", *(name.replace("_", " ") for name in shown), "oldest"),
             [
-                (row.form, row.integration, row.state, *(getattr(row, name) for name in names), ago(row.oldest_pending_seconds))
+                (row.form, row.integration, row.state, *(getattr(row, name) for name in shown), ago(row.oldest_pending_seconds))
                 for row in rows
             ],
         )
+
+
+def _shown_counts(rows: list["Ledger"], *, every: bool) -> list[str]:
+    """Names of the ledger's columns; on a terminal those that are 0 everywhere are left out, to fit."""
+    names = ("accepted", "delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")
+    always = ("accepted", "delivered", "pending")
+    return [name for name in names if every or name in always or any(getattr(row, name) for row in rows)]
 
 
 def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
@@ -78,7 +86,8 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
     pending = [row for row in rows if row.pending]
     if pending:
         oldest = max((row.oldest_pending_seconds or 0.0) for row in pending)
-        return f"{sum(row.pending for row in pending)} deliveries wait, the oldest for {ago(oldest)}. To deliver now: collect sync"
+        count = sum(row.pending for row in pending)
+        return f"{'1 delivery waits' if count == 1 else f'{count} deliveries wait'}, the oldest for {ago(oldest)}. To deliver now: collect sync"
     if not rows:
         return f"No form has an integration. Next: collect integrations add warehouse --form {forms[0].reference}"
     held = sum(row.quarantined + row.dead_lettered for row in rows)
