@@ -87,7 +87,8 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
     if pending:
         oldest = max((row.oldest_pending_seconds or 0.0) for row in pending)
         count = sum(row.pending for row in pending)
-        return f"{'1 delivery waits' if count == 1 else f'{count} deliveries wait'}, the oldest for {ago(oldest)}. To deliver now: collect sync"
+        waiting = "1 delivery waits" if count == 1 else f"{count} deliveries wait"
+        return f"{waiting}, the oldest for {ago(oldest)}. To deliver now: collect sync"
     if not rows:
         return f"No form has an integration. Next: collect integrations add warehouse --form {forms[0].reference}"
     held = sum(row.quarantined + row.dead_lettered for row in rows)
