@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from collect_pipelines.errors import CollectError, ConfigInvalid, Unavailable
 
-__all__ = ["CHANNEL", "Database", "Doorbell", "durability_problems", "plain_url"]
+__all__ = ["CHANNEL", "Database", "Doorbell", "durability_problems", "plain_url", "problems_of", "ring"]
 
 CHANNEL = "collect"
 CONNECT_TIMEOUT_SECONDS = 2  # Postgres being away is told within 2 seconds
@@ -21,7 +21,13 @@ POOL_TIMEOUT_SECONDS = 10.0  # all connections busy for so long: say so instead 
 # A worker that was stopped in the middle of a transaction must not hold its locks for ever.
 IDLE_IN_TRANSACTION_SECONDS = 60
 # A dead network is noticed in seconds instead of the kernel's 15 minutes.
-SOCKET_OPTIONS: dict[str, Any] = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
+CONNECT_OPTIONS: dict[str, Any] = {
+    "fallback_application_name": "collect",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
 
 DATA_EXCEPTION = "22"  # class of SQLSTATE whose messages quote the value
 # Each of these waits until the commit is on the disk of this server; only `off` does not.
@@ -48,7 +54,7 @@ class Database:
             pool_pre_ping=True,
             # Promise 10: parameters hold answers and must not appear in an error's text.
             hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, **SOCKET_OPTIONS, "options": _options(self.url, settings)},
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, **CONNECT_OPTIONS, "options": _options(self.url, settings)},
         )
 
     @contextlib.contextmanager
@@ -84,6 +90,11 @@ def problems_of(values: dict[str, str]) -> list[str]:
     return [f"{name} is {value}" for name, value in values.items() if value not in (FLUSHING if name == "synchronous_commit" else ("on",))]
 
 
+def ring(connection: Connection) -> None:
+    """Wakes whoever waits at a doorbell, once this transaction has committed."""
+    connection.execute(select(func.pg_notify(CHANNEL, "")))
+
+
 class Doorbell:
     """
     Rings when responses may have been committed. A hint only: positions and cursors are the truth, so a missed ring costs time alone.
@@ -117,7 +128,7 @@ class Doorbell:
 
     def _connect(self) -> bool:
         try:
-            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS, **SOCKET_OPTIONS)
+            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS, **CONNECT_OPTIONS)
             connection.execute(f"listen {CHANNEL}")
         except psycopg.Error:
             return False

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from collect_pipelines.errors import Conflict, NotFound
 from collect_pipelines.model import IntegrationState, JsonValue
+from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
 from collect_pipelines.store.tables import (
@@ -108,6 +109,7 @@ def add_integration(
     made = connection.execute(insert(integration).values(values).on_conflict_do_nothing().returning(integration.c.integration_id)).scalar()
     if made is None:
         raise Conflict(f"There is an integration {name!r} already.", fix="Choose another name: `collect integrations list` shows them.")
+    ring(connection)
     return integration_by_id(connection, made)
 
 
@@ -145,6 +147,8 @@ def set_integration_state(
         values["next_attempt_at"] = None
     if not connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values)).rowcount:
         raise NotFound(f"There is no integration number {integration_id}.", fix="`collect integrations list` shows them.")
+    if state == "active":
+        ring(connection)
 
 
 def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:

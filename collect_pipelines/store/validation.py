@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, literal, select, true, update
 
 from collect_pipelines.errors import Conflict, LeaseLost, NotFound
 from collect_pipelines.store.audit import record_audit
-from collect_pipelines.store.database import CHANNEL
+from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.leases import Lease, hold_lease
 from collect_pipelines.store.tables import form, organization, quarantine, response
@@ -21,6 +21,7 @@ __all__ = [
     "discard",
     "forms_to_validate",
     "list_quarantined",
+    "quarantined_at",
     "release",
     "settle_validation",
 ]
@@ -83,7 +84,7 @@ def settle_validation(connection: Connection, form_id: int, through: int, quaran
     forward = form.c.validated_through < through, form.c.head >= through
     if not connection.execute(update(form).where(form.c.form_id == form_id, *forward).values(validated_through=through)).rowcount:
         raise Conflict(f"Form {form_id} can't be validated through {through}: that is behind what is validated, or after the head.")
-    connection.execute(select(func.pg_notify(CHANNEL, "")))
+    ring(connection)
 
 
 def forms_to_validate(connection: Connection) -> list[PendingForm]:
@@ -114,22 +115,14 @@ def forms_to_validate(connection: Connection) -> list[PendingForm]:
 
 def list_quarantined(connection: Connection, form_id: int | None = None, limit: int = 100) -> list[Quarantined]:
     """The entries held back now, oldest first per form; of one form when it is named."""
-    query = (
-        select(quarantine, form.c.slug, organization.c.slug.label("organization"))
-        .join(form, form.c.form_id == quarantine.c.form_id)
-        .join(organization, organization.c.organization_id == form.c.organization_id)
-        .where(quarantine.c.state == "held")
-        .order_by(quarantine.c.form_id, quarantine.c.position)
-        .limit(limit)
-    )
-    if form_id is not None:
-        query = query.where(quarantine.c.form_id == form_id)
-    found = []
-    for row in connection.execute(query):
-        values = dict(row._mapping)
-        values["form"] = form_reference(values.pop("organization"), values.pop("slug"))
-        found.append(Quarantined(**values))
-    return found
+    query = _QUARANTINED.where(quarantine.c.state == "held").order_by(quarantine.c.form_id, quarantine.c.position).limit(limit)
+    return _quarantined(connection, query if form_id is None else query.where(quarantine.c.form_id == form_id))
+
+
+def quarantined_at(connection: Connection, form_id: int, position: int) -> Quarantined | None:
+    """Why the entry was held back and what was decided; None when validation let it pass, or has not seen it."""
+    query = _QUARANTINED.where(quarantine.c.form_id == form_id, quarantine.c.position == position)
+    return next(iter(_quarantined(connection, query)), None)
 
 
 def release(connection: Connection, form_id: int, position: int, actor: str) -> int:
@@ -156,7 +149,7 @@ def release(connection: Connection, form_id: int, position: int, actor: str) -> 
     connection.execute(response.insert().from_select(columns, entry.where(response.c.form_id == form_id, response.c.position == position)))
     connection.execute(update(form).where(form.c.form_id == form_id).values(head=head + 1))
     _decide(connection, form_id, position, actor, "released", head + 1)
-    connection.execute(select(func.pg_notify(CHANNEL, "")))
+    ring(connection)
     return int(head) + 1
 
 
@@ -164,6 +157,22 @@ def discard(connection: Connection, form_id: int, position: int, actor: str) -> 
     """Decides that a held entry is never delivered; it stays in the log. Raises NotFound when nothing is held there."""
     _held(connection, form_id, position)
     _decide(connection, form_id, position, actor, "discarded", None)
+
+
+_QUARANTINED = (
+    select(quarantine, form.c.slug, organization.c.slug.label("organization"))
+    .join(form, form.c.form_id == quarantine.c.form_id)
+    .join(organization, organization.c.organization_id == form.c.organization_id)
+)
+
+
+def _quarantined(connection: Connection, query: Any) -> list[Quarantined]:
+    found = []
+    for row in connection.execute(query):
+        values = dict(row._mapping)
+        values["form"] = form_reference(values.pop("organization"), values.pop("slug"))
+        found.append(Quarantined(**values))
+    return found
 
 
 def _held(connection: Connection, form_id: int, position: int) -> Any:

@@ -21,6 +21,7 @@ from collect_pipelines.store.batches import (
     settle_batch,
 )
 from collect_pipelines.store.database import Database
+from collect_pipelines.store.dead_letters import list_dead_letters
 from collect_pipelines.store.integrations import add_integration, due_integrations, integration_by_id, set_integration_state
 from collect_pipelines.store.leases import Lease, release_lease, take_lease
 from collect_pipelines.store.ledger import batch_totals, ledger
@@ -279,9 +280,13 @@ def test_the_history_tells_where_an_entry_went(database: Database, sending: tupl
             settle_batch(connection, batch, lease, counts, letters, rows=4, api_calls=2, seconds=0.5, quota_wait_seconds=0.25)
         [third], [sixth] = attempts_of(connection, form_id, 3), attempts_of(connection, form_id, 6)
         nowhere = attempts_of(connection, form_id, 9)
+        [letter] = list_dead_letters(connection)
+        assert list_dead_letters(connection, form_id=form_id, integration_id=integration_id) == [letter]
+        assert list_dead_letters(connection, form_id=form_id + 1) == []
         [totals] = [BatchTotals(**row) for row in batch_totals(connection)]
 
     assert (third.integration, third.batch_no, third.state, third.dead_letter) == ("sheet", 1, "landed", None)
     assert (sixth.batch_no, sixth.dead_letter) == (2, "too large")
+    assert (letter.form, letter.integration, letter.position, letter.reason) == ("household", "sheet", 6, "too large")
     assert nowhere == []
     assert totals == BatchTotals("household", "sheet", "sheets", 2, 0, 0, 8, 1.0, 4, 0.5)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from collect_pipelines.errors import Conflict, LeaseLost, NotFound
-from collect_pipelines.store.database import Database
+from collect_pipelines.store.database import Database, Doorbell
 from collect_pipelines.store.integrations import (
     add_integration,
     due_integrations,
@@ -22,7 +22,15 @@ from collect_pipelines.store.integrations import (
 from collect_pipelines.store.leases import take_lease
 from collect_pipelines.store.ledger import ledger
 from collect_pipelines.store.log import batch_end, entry_counts, find_responses, list_responses, newest_response, read_entries
-from collect_pipelines.store.validation import QuarantineEntry, discard, forms_to_validate, list_quarantined, release, settle_validation
+from collect_pipelines.store.validation import (
+    QuarantineEntry,
+    discard,
+    forms_to_validate,
+    list_quarantined,
+    quarantined_at,
+    release,
+    settle_validation,
+)
 from tests.integration.store_filling import fill
 from tests.integration.store_tools import publish, scalar
 
@@ -133,11 +141,17 @@ def test_validation_moves_forward_only_and_not_past_the_head(database: Database,
 def test_a_held_entry_is_let_through_as_a_new_entry(database: Database, form_id: int) -> None:
     validate(database, form_id, 10, 4)
     with database.begin() as connection:
-        assert [entry.position for entry in list_quarantined(connection)] == [4]
+        [held] = list_quarantined(connection)
+        assert held == quarantined_at(connection, form_id, 4)
+        assert (held.position, held.reasons) == (4, [{"rule": "age", "message": "too old"}])
+        assert quarantined_at(connection, form_id, 5) is None
         assert release(connection, form_id, 4, "operator") == 11
     with database.begin() as connection:
         original, released = find_responses(connection, "r-4")
         assert list_quarantined(connection, form_id) == []
+        decided = quarantined_at(connection, form_id, 4)
+        assert decided is not None
+        assert (decided.state, decided.decided_by, decided.released_position) == ("released", "operator", 11)
         with pytest.raises(NotFound):
             release(connection, form_id, 4, "operator")
 
@@ -225,3 +239,19 @@ def test_an_integration_remembers_values_by_name(database: Database, form_id: in
             remember(connection, one, "tab", value)
             assert recall(connection, one, "tab") == value
         assert recall(connection, two, "tab") is None
+
+
+def test_whoever_waits_is_woken_by_validation_and_by_a_resumed_integration(database: Database, form_id: int) -> None:
+    doorbell = Doorbell(database.url)
+    validate(database, form_id, 5)
+    assert doorbell.wait(5.0)
+    with database.begin() as connection:
+        made = add_integration(connection, form_id, "sheet", "sheets", {})
+    assert doorbell.wait(5.0)
+    with database.begin() as connection:
+        set_integration_state(connection, made.integration_id, "paused")
+    assert not doorbell.wait(0.05)
+    with database.begin() as connection:
+        set_integration_state(connection, made.integration_id, "active")
+    assert doorbell.wait(5.0)
+    doorbell.close()

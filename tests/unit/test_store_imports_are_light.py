@@ -3,7 +3,20 @@
 import subprocess
 import sys
 
-READERS = ("ledger", "forms", "batches", "integrations", "log", "keys", "quota", "leases", "validation", "alerts", "database")
+READERS = (
+    "ledger",
+    "forms",
+    "batches",
+    "integrations",
+    "log",
+    "keys",
+    "quota",
+    "leases",
+    "validation",
+    "alerts",
+    "database",
+    "dead_letters",
+)
 HEAVY = {"polars", "dagster", "great_expectations", "dlt", "asyncpg", "alembic", "gspread", "duckdb", "pyarrow"}
 
 
