@@ -7,6 +7,7 @@ import orjson
 
 from collect_pipelines.errors import CollectError
 from collect_pipelines.ingest.authentication import Authenticator
+from collect_pipelines.ingest.body import BATCH_BODY_BYTES
 from collect_pipelines.ingest.forms import FormBook
 from collect_pipelines.ingest.health import Readiness
 from collect_pipelines.ingest.problems import Problem, from_error
@@ -20,6 +21,7 @@ from collect_pipelines.telemetry.logs import get_logger
 __all__ = ["IngestApp", "make_services"]
 
 MAX_IN_FLIGHT = 2_000  # requests of one process between their first and last byte; more would only wait in memory
+MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024  # of bodies in one process; parsed, a body takes about ten times its size
 LINGER_SECONDS = 1.0  # how long a refused body is still read, so that the sender sees the reply instead of a reset
 LINGER_BYTES = 16 * 1024 * 1024
 
@@ -35,10 +37,12 @@ def make_services(database_url: str, writer: ResponseWriter, metrics: IngestMetr
 class IngestApp:
     """A raw ASGI 3 application: no framework between a request and its handler, because this is the hot path."""
 
-    def __init__(self, services: Services, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(self, services: Services, max_in_flight: int = MAX_IN_FLIGHT, max_bytes: int = MAX_BYTES_IN_FLIGHT) -> None:
         self.services = services
         self._max_in_flight = max_in_flight
+        self._max_bytes = max_bytes
         self._in_flight = 0
+        self._bytes = 0
         self._log = log.bind()  # bound once: a line per request should not make a logger per request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,14 +63,16 @@ class IngestApp:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        weight = request.body_weight(BATCH_BODY_BYTES)
         self._in_flight += 1
+        self._bytes += weight
         route: Route | None = None
         problem: Problem | None = None
         try:
             request.bound_headers()
             route, request.parameters = find_route(request.method, request.path)
             request.route = route.template
-            if self._in_flight > self._max_in_flight and route.counted != "no":
+            if (self._in_flight > self._max_in_flight or self._bytes > self._max_bytes) and route.counted != "no":
                 raise Problem("overloaded", "Too many requests at once. Nothing was stored.")
             reply = await route.handler(self.services, request)
         except Exception as error:  # noqa: BLE001 - whatever fails, the client gets a problem document and the log gets the place
@@ -74,6 +80,7 @@ class IngestApp:
             reply = _refusal(request, problem)
         finally:
             self._in_flight -= 1
+            self._bytes -= weight
         if route is None or route.counted != "no":
             self._record(request, reply, route)
         await self._send(request, reply, send)

@@ -98,6 +98,13 @@ class Request:
         """True when the headers announce a body."""
         return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
 
+    def body_weight(self, most: int) -> int:
+        """Bytes its body may take in memory, by its headers: `most` when they don't say."""
+        if b"transfer-encoding" in self._headers or b"content-encoding" in self._headers:
+            return most
+        declared = self._headers.get(b"content-length")
+        return min(int(declared), most) if declared is not None and declared.isdigit() else 0
+
     def query(self) -> dict[str, str]:
         """Query parameters; of several with one name the last."""
         raw: bytes = self.scope.get("query_string", b"")

@@ -66,8 +66,9 @@ def test_an_error_nobody_thought_of_is_a_500_without_its_text() -> None:
     assert 'outcome="error"' in app.services.metrics.exposition().decode()
 
 
-def test_too_many_at_once_are_sent_away() -> None:
-    app = app_with(FakeWriter(), max_in_flight=0)
+@pytest.mark.parametrize("limit", ["max_in_flight", "max_bytes"])
+def test_too_many_at_once_are_sent_away(limit: str) -> None:
+    app = app_with(FakeWriter(), **{limit: 0})
 
     assert ask(app, "POST", PATH, {"id": "a", "answers": {}}).json()["code"] == "overloaded"
     assert ask(app, "GET", "/livez").status_code == 200
