@@ -129,12 +129,15 @@ def test_a_service_that_never_gets_ready_is_named(tmp_path: Path, folder: Path, 
 
 
 def test_a_signal_during_the_start_ends_it(tmp_path: Path, folder: Path, database_url: str) -> None:
-    silent = service("silent", folder, program="import time; time.sleep(600)")
+    silent = Service("silent", ("-c", PROGRAM, "silent", str(folder)), lambda: False)
     with StopSignals() as stop, supervisor(tmp_path, database_url, silent) as running:
-        os.kill(os.getpid(), signal.SIGTERM)
+        for name in running.start(stop):
+            assert name is None
+            if starts(folder) and not stop:
+                os.kill(os.getpid(), signal.SIGTERM)
 
-        assert [name for name in running.start(stop) if name] == []
         assert stop.received == signal.SIGTERM
+    assert [pid for _, *pids in starts(folder) for pid in pids if alive(pid)] == []
 
 
 def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path, folder: Path, database_url: str) -> None:
