@@ -1,6 +1,6 @@
 """The rules of a form version over a frame: the verdicts of `forms.answers.check_answers`, row by row, in polars."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from collect_pipelines.validation.question_rules import Broken, rules_of
 from collect_pipelines.validation.values import choice, choices, typed
 
 __all__ = ["Rule", "RuleSet", "compile_rules"]
+
+PART_QUESTIONS = 40  # evaluated together; the cost of one polars query grows with the square of its width
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +40,46 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the questions: their columns, what makes typed values of them, and their rules."""
+
+    columns: tuple[str, ...]
+    values: tuple[pl.Expr, ...]
+    rules: tuple[Rule, ...]
+
+    def broken(self, frame: pl.DataFrame) -> Iterator[tuple[str, list[int]]]:
+        texts = [pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in self.columns]
+        prepared = frame.select("_position", *texts).with_columns(self.values)
+        # a rule that has no answer for a row (null) is not broken by it
+        masks = prepared.select(rule.broken.fill_null(False).alias(rule.name) for rule in self.rules)
+        for name in masks.columns:
+            yield name, masks[name].arg_true().to_list()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """Every rule of a form version."""
 
     rules: tuple[Rule, ...]
-    values: tuple[pl.Expr, ...] = field(repr=False)
-    columns: tuple[str, ...]
+    parts: tuple[_Part, ...] = field(repr=False)
 
     def violations(self, frame: pl.DataFrame) -> dict[str, list[int]]:
-        """Numbers of the rows that break each rule, by rule name. `frame` holds the answers as text."""
-        missing = [pl.lit(None, pl.String).alias(name) for name in self.columns if name not in frame.columns]
-        prepared = frame.with_columns(missing).with_columns(self.values)
-        # a rule that has no answer for a row (null) is not broken by it
-        masks = prepared.select(rule.broken.fill_null(False).alias(rule.name) for rule in self.rules)
-        return {name: masks[name].arg_true().to_list() for name in masks.columns}
+        """Numbers of the rows that break each rule, by rule name. `frame` holds `_position` and the answers as text."""
+        return dict(broken for part in self.parts for broken in part.broken(frame))
 
 
 def compile_rules(definition: FormDefinition) -> RuleSet:
     """The rules of every answerable question of the version."""
     questions = definition.answerable
-    return RuleSet(
-        rules=tuple(rule for question in questions for rule in _rules(definition, question)),
-        values=tuple(_value(question) for question in questions),
+    parts = tuple(_part(definition, questions[first : first + PART_QUESTIONS]) for first in range(0, len(questions), PART_QUESTIONS))
+    return RuleSet(tuple(rule for part in parts for rule in part.rules), parts)
+
+
+def _part(definition: FormDefinition, questions: Sequence[Question]) -> _Part:
+    return _Part(
         columns=tuple(physical_name(question.key) for question in questions),
+        values=tuple(_value(question) for question in questions),
+        rules=tuple(rule for question in questions for rule in _rules(definition, question)),
     )
 
 

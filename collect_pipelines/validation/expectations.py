@@ -24,7 +24,7 @@ with warnings.catch_warnings():
 logging.captureWarnings(False)  # GX turns it on for the whole process
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # Promise 10: its messages can hold values
 
-__all__ = ["CARRIER_COLUMNS", "RULES_METRIC", "ExpectFormRule", "Workbench", "batch_expectations", "rule_expectation"]
+__all__ = ["CARRIER_COLUMNS", "RULES_METRIC", "ExpectFormRule", "ExpectFormRules", "Workbench", "batch_expectations", "rule_expectation"]
 
 CARRIER = "collect_pipelines.rules"
 RULES_METRIC = "collect_pipelines.form_rules"
@@ -67,6 +67,18 @@ class ExpectFormRule(BatchExpectation):
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
         failing = metrics[RULES_METRIC][self.rule]
         return {"success": not failing, "result": {"unexpected_count": len(failing), "unexpected_index_list": failing}}
+
+
+class ExpectFormRules(BatchExpectation):
+    """Expect every response to keep all rules of its form version: for forms with very many of them."""
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RULES_METRIC,)
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
+        broken = {rule: list(rows) for rule, rows in metrics[RULES_METRIC].items() if rows}
+        failing = sorted({row for rows in broken.values() for row in rows})
+        result = {"unexpected_count": len(failing), "unexpected_index_list": failing, "details": {"rules": broken}}
+        return {"success": not failing, "result": result}
 
 
 def rule_expectation(rule: str, description: str, severity: str) -> Any:

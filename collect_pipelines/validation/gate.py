@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "Statistic", "Verdict", "shared_gate"]
 
+MANY_RULES = 200  # each expectation costs GX about 1 ms per batch, whatever its size; beyond this one speaks for all
 KEPT_SUITES = 256  # form versions in use at a time; building one again costs milliseconds
 
 
@@ -94,11 +95,14 @@ class Gate:
         return known
 
     def _build(self, definition: FormDefinition) -> tuple[RuleSet, Any]:
-        from collect_pipelines.validation.expectations import batch_expectations, rule_expectation
+        from collect_pipelines.validation.expectations import ExpectFormRules, batch_expectations, rule_expectation
 
         rules = compile_rules(definition)
         severities = {"reject": "critical", "flag": "warning"}
-        expectations = [rule_expectation(rule.name, rule.message, severities[rule.severity]) for rule in rules.rules]
+        if len(rules.rules) > MANY_RULES:
+            expectations = [ExpectFormRules()]
+        else:
+            expectations = [rule_expectation(rule.name, rule.message, severities[rule.severity]) for rule in rules.rules]
         return rules, self._bench().suite(f"{definition.form}@{definition.content_hash[:12]}", [*batch_expectations(), *expectations])
 
 
@@ -125,30 +129,45 @@ class _Judged:
 
 
 def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
-    by_name = {rule.name: rule for rule in judged.rules.rules}
+    unjudged = {rule.name: rule for rule in judged.rules.rules}
     statistics: list[Statistic] = []
     reasons: dict[int, list[Finding]] = {}
     for result in results:
-        rule = by_name.pop(result.expectation_config.kwargs.get("rule", ""), None)
-        name = rule.name if rule else str(result.expectation_config.type)
-        fault = judged.raised if _raised(result.exception_info) else _fault(result, rule)
+        broken = _broken(result, unjudged)
+        name = _name(result)
+        fault = judged.raised if _raised(result.exception_info) else _fault(result, broken is not None)
         if fault is not None:
             # an expectation that errs names no rows: taking it for "no bad rows" would let everything pass
             return Verdict([], (), error=f"Expectation {name} could not be judged ({fault}).")
-        failing = result.result.get("unexpected_index_list") or []
-        statistics.append(Statistic(name, bool(result.success), len(failing), rule.severity if rule else "reject"))
-        if rule is not None and rule.severity == "reject":
-            for row in failing:
+        if broken is None:
+            statistics.append(Statistic(name, True, 0, "reject"))
+        for rule, rows in broken or ():
+            unjudged.pop(rule.name)
+            statistics.append(Statistic(rule.name, not rows, len(rows), rule.severity))
+            for row in rows if rule.severity == "reject" else ():
                 reasons.setdefault(row, []).append(rule.finding())
-    if by_name:
-        return Verdict([], (), error=f"Expectation {min(by_name)} was not judged.")
+    if unjudged:
+        return Verdict([], (), error=f"Expectation {min(unjudged)} was not judged.")
     return Verdict([(row, tuple(reasons[row])) for row in sorted(reasons)], tuple(statistics))
 
 
-def _fault(result: Any, rule: Rule | None) -> str | None:
+def _name(result: Any) -> str:
+    return str(result.expectation_config.kwargs.get("rule") or result.expectation_config.type)
+
+
+def _broken(result: Any, rules: Mapping[str, Rule]) -> list[tuple[Rule, list[int]]] | None:
+    """The rules an expectation speaks for, with the rows that break them; None for an expectation about the batch."""
+    if result.expectation_config.type == "expect_form_rules":
+        rows = (result.result.get("details") or {}).get("rules") or {}
+        return [(rule, rows.get(name, [])) for name, rule in rules.items()]
+    rule = rules.get(_name(result))
+    return None if rule is None else [(rule, result.result.get("unexpected_index_list") or [])]
+
+
+def _fault(result: Any, about_rows: bool) -> str | None:
     if result.success:
         return None
-    if rule is None:
+    if not about_rows:
         return "it does not hold for the batch"
     return None if result.result.get("unexpected_index_list") else "it failed without naming rows"
 

@@ -57,6 +57,16 @@ def test_each_rule_is_an_expectation_of_its_own_beside_those_of_the_batch() -> N
     }
 
 
+def test_one_expectation_speaks_for_a_form_with_very_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = frame(("Asha", "30", "no"), ("", "999", None), ("Ravi", "x", None))
+    expected = shared_gate().validate(FORM, rows)
+    monkeypatch.setattr(gate_module, "MANY_RULES", 2)
+    verdict = Gate().validate(FORM, rows)
+
+    assert verdict.failures == expected.failures
+    assert sorted(verdict.statistics, key=str) == sorted(expected.statistics, key=str)
+
+
 def test_a_rule_that_only_flags_holds_nothing_back() -> None:
     verdict = shared_gate().validate(FORM, frame(("Asha", None, "no")))
 
