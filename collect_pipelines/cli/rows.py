@@ -1,6 +1,5 @@
 """A CSV file as responses: each row gets an id that is the same whenever the file is sent."""
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -20,7 +19,6 @@ __all__ = ["Row", "chunks", "count_rows", "read_rows"]
 BATCH_ITEMS = 500  # half of what the endpoint takes: a batch stays well under its 5 MiB with ordinary answers
 BATCH_BYTES = 4_000_000  # the endpoint takes 5 MiB
 ROWS = UUID("6f1c4e1e-6c0b-5a5c-9d54-0b1f0f6f8f2a")  # namespace of ids made from content; changing it would send every file anew
-ENCODINGS = ("utf-8-sig", "cp1252")  # exports of older office programs are not UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +32,17 @@ class Row:
 
 def count_rows(path: Path) -> int:
     """How many responses the file holds; reads it once."""
-    return sum(1 for _ in _records(path))
+    from collect_pipelines.forms.rows import read_table
+
+    return sum(1 for _ in read_table(path).records())
 
 
 def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
     """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
-    from collect_pipelines.forms.rows import submission_of_row
+    from collect_pipelines.forms.rows import read_table, submission_of_row
 
     seen: Counter[str] = Counter()
-    for line, record in _records(path):
+    for line, record in read_table(path).records():
         try:
             given, answers = submission_of_row(definition, record)
         except Invalid as exc:
@@ -75,31 +75,3 @@ def _derived_id(form: str, answers: dict[str, Any], seen: Counter[str]) -> str:
     content = hashlib.sha256(json.dumps([form, answers], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     seen[content] += 1
     return str(uuid5(ROWS, f"{content}/{seen[content]}"))
-
-
-def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    with path.open(encoding=_encoding(path), newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, None)
-        if not header:
-            raise Invalid(f"{path} is empty.", fix="The first line names the columns, every other line is a response.")
-        for record in reader:
-            if not any(record):
-                continue
-            if len(record) > len(header):
-                raise Invalid(
-                    f"{path}:{reader.line_num}: {len(record)} cells, but the header has {len(header)}.", fix="Quote cells with commas."
-                )
-            yield reader.line_num, dict(zip(header, record + [""] * (len(header) - len(record)), strict=True))
-
-
-def _encoding(path: Path) -> str:
-    for encoding in ENCODINGS:
-        try:
-            with path.open(encoding=encoding) as file:
-                while file.read(1 << 20):
-                    pass
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return "latin-1"  # every byte is a character there: nothing is dropped

@@ -2,6 +2,8 @@
 
 import io
 import json
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.columns import META_COLUMNS, layout
 from collect_pipelines.forms.definition import FormDefinition, Question
+from collect_pipelines.forms.reading import read_form
+from collect_pipelines.local.demo_responses import sample_responses
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.compile import RuleSet, compile_rules
 from collect_pipelines.validation.values import INTEGER, NUMBER
@@ -181,3 +185,12 @@ def test_each_question_is_judged_alike(question: Question, data: st.DataObject) 
     answers = data.draw(st.lists(st.fixed_dictionaries({question.key: VALUES}), min_size=1, max_size=12))
 
     assert disagreements(form, answers) == []
+
+
+@pytest.mark.parametrize("sample", sorted((Path(__file__).parents[2] / "samples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_sample_form_in_several_languages_with_a_repeat_is_judged_alike(sample: Path) -> None:
+    form = read_form(sample.read_bytes())
+    answers = [document["answers"] for document in islice(sample_responses(form, seed=1), 20)]
+
+    assert disagreements(form, answers) == []
+    assert [check_answers(form, one) for one in answers] == [[]] * len(answers)
