@@ -80,10 +80,16 @@ def lane_job(kind: str) -> dg.JobDefinition:
                 # Yielded, not logged: what goes through context.log_event would be stored only when the run ends.
                 for reports in working.rounds():
                     yield from teller.tell(reports)
-            except (Exception, dg.DagsterExecutionInterruptedError):
+            except dg.DagsterExecutionInterruptedError:
+                yield from teller.rest(working.stop())
+                # Dagster takes a signal without a request to terminate for a crash. It is a supervisor that stops or restarts us.
+                if _is_canceling(context):
+                    raise
+            except Exception:
                 yield from teller.rest(working.stop())
                 raise
-            yield from teller.rest(working.stop())
+            else:
+                yield from teller.rest(working.stop())
 
     @dg.job(
         name=job_name(kind),
@@ -101,3 +107,9 @@ def lane_job(kind: str) -> dg.JobDefinition:
 def _priority(kind: str) -> str:
     """Before what people launch; and validation first, because it starts slowest and the others wait for it."""
     return "20" if kind == VALIDATION_LANE else "10"
+
+
+def _is_canceling(context: dg.OpExecutionContext) -> bool:
+    """True when a person asked to terminate the run: it must then end as canceled."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is not None and run.status == dg.DagsterRunStatus.CANCELING

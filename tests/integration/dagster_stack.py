@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psutil
 import psycopg
+import pytest
 
 from collect_pipelines.local.application import child_environment, find_application
 from collect_pipelines.local.children import Child, StopStep
-from collect_pipelines.local.dagster_storage import create_dagster_schema
+from collect_pipelines.local.dagster_storage import DAGSTER_URL_VARIABLE, create_dagster_schema
 from collect_pipelines.local.ports import free_port
 from collect_pipelines.local.probes import listens
 from collect_pipelines.settings import Settings
@@ -44,7 +46,13 @@ class DagsterStack:
 
     def log(self) -> str:
         """The end of what the processes said."""
-        return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(self.folder.glob("*.log")))
+        told = [f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(self.folder.glob("*.log"))]
+        return "\n".join([*told, *self.failures()])
+
+    def failures(self) -> list[str]:
+        """What Dagster recorded of every run and step that failed."""
+        failed = "select event from dagster.event_logs where dagster_event_type in ('STEP_FAILURE', 'PIPELINE_FAILURE') order by id"
+        return [str(row[0])[:6000] for row in self.query(failed)]
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement on the stack's database."""
@@ -64,11 +72,13 @@ class DagsterStack:
         """The states of the job's runs, oldest first."""
         return [row[0] for row in self.query("select status from dagster.runs where pipeline_name = %s order by id", job)]
 
-    def kill_code_server(self) -> None:
-        """As a container's end: the code server and every run it started, at once."""
-        guard = psutil.Process(self.code_server.guard_pid)
-        for process in guard.children(recursive=True):
-            process.send_signal(signal.SIGKILL)
+    def request_termination(self, job: str) -> None:
+        """Notes that a person wants the job's newest run to end, as the web server does before it signals the process."""
+        variables = child_environment(self.settings, self.database_url, self.folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(DAGSTER_URL_VARIABLE, variables[DAGSTER_URL_VARIABLE])
+            with dg.DagsterInstance.from_config(str(self.folder / "dagster")) as instance:
+                instance.report_run_canceling(next(iter(instance.get_runs(dg.RunsFilter(job_name=job), limit=1))))
 
 
 @contextmanager
