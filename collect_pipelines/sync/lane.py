@@ -10,7 +10,7 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.sync.bell import Bell
 from collect_pipelines.sync.crew import Crew, Done
 from collect_pipelines.sync.drain import Patience
-from collect_pipelines.sync.pacing import Pacing
+from collect_pipelines.sync.pacing import Pacing, Turns
 from collect_pipelines.sync.plugs import Finder, installed_destination
 from collect_pipelines.sync.report import Report
 from collect_pipelines.sync.succession import Succession
@@ -125,7 +125,7 @@ class _Shift:
 
     def reside(self, stop: Callable[[], bool], place: Succession, settings: Settings, began: float) -> Generator[Report | None, None, bool]:
         """Works until `stop`, the end of the lane's life or too long without work (True), or until the place is lost (False)."""
-        pacing = Pacing(self.work.min_interval_seconds)
+        pacing, turns = Pacing(self.work.min_interval_seconds), Turns()
         active = time.monotonic()
         while True:
             for done in self._crew.finished():
@@ -138,9 +138,9 @@ class _Shift:
                 return True
             if place.lost:
                 return False  # Postgres was away for long, or this process was frozen: to the end of the queue
-            for item in self._look():
-                if pacing.may(item.key, now):
-                    self._crew.start(item)
+            for item in turns.order(self._look()):
+                if pacing.may(item.key, now) and self._crew.start(item):
+                    turns.begun(item.key)
             if not self.wake.wait(pacing.wait(now, POLL_SECONDS)):
                 yield None
             self.wake.clear()

@@ -1,8 +1,11 @@
-"""How long an item of a lane rests after a micro-batch. Pure: no clock of its own."""
+"""Which item of a lane comes next, and how long one rests after a micro-batch. Pure: no clock of its own."""
+
+from collections.abc import Iterable
 
 from collect_pipelines.sync.report import Report
+from collect_pipelines.sync.work import Item
 
-__all__ = ["Pacing"]
+__all__ = ["Pacing", "Turns"]
 
 ELSEWHERE_SECONDS = 0.5  # another worker has it: look again soon, it may have been killed
 FAILED_SECONDS = 1.0  # Postgres was away, or the lease was lost
@@ -42,3 +45,21 @@ class Pacing:
             return BLOCKED_SECONDS
         # with a backlog the batches are full anyway: waiting would gather nothing
         return 0.0 if report.full else self._interval - report.seconds
+
+
+class Turns:
+    """Whose micro-batch comes next: everybody's once, before anybody's second one."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._last: dict[int, int] = {}
+
+    def order(self, items: Iterable[Item]) -> list[Item]:
+        """The one that was begun longest ago first; those never begun before all, as they come."""
+        # Promise 9: the entries of a backlog are the oldest of all, so by age alone nobody else would come before its end
+        return sorted(items, key=lambda item: self._last.get(item.key, 0))
+
+    def begun(self, key: int) -> None:
+        """Notes that the item is being worked on."""
+        self._begun += 1
+        self._last[key] = self._begun

@@ -225,6 +225,22 @@ def test_a_backlog_does_not_wait_for_the_interval(stage: Stage) -> None:
     assert [report.rows for report in running.reports] == [5, 5, 5, 5]
 
 
+def test_backlogs_do_not_delay_a_form_with_one_new_response(stage: Stage) -> None:
+    # Promise 9
+    backlogs = [stage.scene(f"backlog-{number}") for number in range(9)]
+    for one in backlogs:
+        one.create(*(f"r{number}" for number in range(60)))
+    live = stage.scene("live")
+    with Running(stage.lane(shelf(max_rows=1, before=lambda batch: time.sleep(0.05)))) as running:
+        until(lambda: len(running.reports) > 8)
+        live.create("new")
+        earlier = len(running.reports)
+        until(delivered(live))
+        between = [report.form for report in running.reports].index("live") - earlier
+
+    assert between < 40, "more than what was in hand and one batch of each went first"
+
+
 def test_a_successor_takes_over_the_moment_the_first_lane_ends(stage: Stage) -> None:
     it = stage.scene()
     with Running(stage.lane(owner="first")) as first:

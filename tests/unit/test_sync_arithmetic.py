@@ -14,10 +14,11 @@ from collect_pipelines.errors import LeaseLost, TryLater, Unavailable
 from collect_pipelines.store.leases import Lease
 from collect_pipelines.sync import retry
 from collect_pipelines.sync.drain import Patience
-from collect_pipelines.sync.pacing import Pacing
+from collect_pipelines.sync.pacing import Pacing, Turns
 from collect_pipelines.sync.report import Report
 from collect_pipelines.sync.retry import CAP_SECONDS, next_wait
 from collect_pipelines.sync.tenure import Tenure, wall_seconds
+from collect_pipelines.sync.work import Item
 
 ERRORS = st.builds(TryLater, after=st.none() | st.floats(0, 10_000), unknown=st.booleans())
 
@@ -70,6 +71,16 @@ def test_what_can_not_go_on_is_not_asked_in_circles(outcome: Any) -> None:
     pacing.done(1, None if outcome is None else report(outcome), now=100.0)
 
     assert not pacing.may(1, 100.1)
+
+
+def test_whoever_was_begun_longest_ago_comes_next_and_newcomers_in_the_order_of_their_age() -> None:
+    backlog, live, other = (Item(key, "form", None) for key in (1, 2, 3))
+    turns = Turns()
+    turns.begun(backlog.key)
+    assert turns.order([backlog, live, other]) == [live, other, backlog]
+
+    turns.begun(live.key)
+    assert turns.order([backlog, live, other]) == [other, backlog, live]
 
 
 def test_a_drain_waits_for_a_short_postponement_only() -> None:
