@@ -44,13 +44,13 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
     from collect_pipelines.store.batches import attempts_of
     from collect_pipelines.store.forms import form_by_id
     from collect_pipelines.store.log import find_responses
-    from collect_pipelines.store.validation import list_quarantined
+    from collect_pipelines.store.validation import quarantined_at
 
     story = []
     for entry in find_responses(connection, response_id):
         if form is not None and entry.form != form:
             continue
-        held = [one for one in list_quarantined(connection, entry.form_id) if one.position == entry.position]
+        held = quarantined_at(connection, entry.form_id, entry.position)
         validated = form_by_id(connection, entry.form_id).validated_through >= entry.position
         story.append(
             {
@@ -64,7 +64,7 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
                 "source": entry.source,
                 "flags": entry.flags,
                 "validation": "quarantined" if held else "passed" if validated else "waiting",
-                "reasons": [reason for one in held for reason in one.reasons],
+                "reasons": list(held.reasons) if held else [],
                 "deliveries": [asdict(attempt) for attempt in attempts_of(connection, entry.form_id, entry.position)],
             }
         )

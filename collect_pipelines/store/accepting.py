@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import orjson
@@ -12,11 +13,17 @@ from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.database import CHANNEL, plain_url, problems_of
 from collect_pipelines.store.numbering import Entry, FormHead, Numbering, Revision
 
-__all__ = ["Link", "open_link"]
+__all__ = ["Link", "asyncpg_url", "open_link"]
 
 CONNECT_TIMEOUT_SECONDS = 1.5  # the answer "not stored" is due within 2 seconds
 STATEMENT_TIMEOUT_SECONDS = 5.0  # after so long the connection is given up: Postgres hangs, or the network is gone
 LOCK_TIMEOUT_MILLISECONDS = 500  # much longer than a commit; a form locked for longer must not hold up the others
+# Connection parameters of libpq that are no settings of the server; postgresql.org/docs/current/libpq-connect.html
+LIBPQ_ONLY = frozenset({
+    "channel_binding", "connect_timeout", "fallback_application_name", "gssencmode", "hostaddr", "keepalives", "keepalives_count",
+    "keepalives_idle", "keepalives_interval", "load_balance_hosts", "max_protocol_version", "min_protocol_version", "requirepeer",
+    "require_auth", "sslcertmode", "sslcompression", "sslcrldir", "sslsni", "tcp_user_timeout",
+})  # fmt: skip
 DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 
 SETTINGS = ", ".join(f"current_setting('{name}') as {name}" for name in DURABLE_SETTINGS)
@@ -168,10 +175,17 @@ class Link:
         self.durability_problems = tuple(problems_of({name: row[name] for name in DURABLE_SETTINGS}))
 
 
+def asyncpg_url(url: str) -> str:
+    """The URL without the parameters that libpq keeps for itself: asyncpg would pass them on to the server, which knows none of them."""
+    parts = urlsplit(plain_url(url))
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in LIBPQ_ONLY]
+    return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
 async def open_link(url: str, *, notify: bool) -> Link:
     """A connected link. Raises OSError, asyncpg's errors or TimeoutError while Postgres is away or not migrated."""
     connection = await asyncpg.connect(
-        plain_url(url),
+        asyncpg_url(url),
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=STATEMENT_TIMEOUT_SECONDS,
         statement_cache_size=0,
