@@ -1,6 +1,7 @@
 """The house holds: imports point down, importing is light, the wheel is the library and nothing else."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -258,3 +259,13 @@ def test_the_wheel_holds_everything_the_library_reads(wheel: set[str]) -> None:
 
     assert sorted(there - wheel) == []
     assert any(name.startswith("collect_pipelines/store/alembic/versions/") and name.endswith(".py") for name in wheel)
+
+
+def test_every_promise_is_cited_where_it_is_enforced_and_shown_by_a_test_that_exists() -> None:
+    page = ROOT / "docs" / "promises.md"
+    cited = {int(number) for path in modules(*PACKAGES) for number in re.findall(r"Promise (\d+)", path.read_text())}
+    shown = re.findall(r"\]\((\.\./tests/[^)]+)\)", page.read_text())
+
+    assert cited == {int(number) for number in re.findall(r"^\| (\d+) \|", page.read_text(), re.MULTILINE)}
+    assert [link for link in shown if not (page.parent / link).is_file()] == []
+    assert shown
