@@ -13,12 +13,12 @@ from collect_pipelines.model import Finding
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import FormRecord, form_by_id
 from collect_pipelines.store.leases import Lease, release_lease, take_lease
-from collect_pipelines.store.log import read_entries
+from collect_pipelines.store.log import batch_end, read_entries
 from collect_pipelines.store.validation import QuarantineEntry, settle_validation
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.sync.membership import oldest_age_seconds
 from collect_pipelines.sync.report import CheckCount, Report
-from collect_pipelines.sync.tenure import LEASE_SECONDS
+from collect_pipelines.sync.tenure import LEASE_SECONDS, Tenure, wall_seconds
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.validation.gate import Gate, Verdict
 
@@ -26,22 +26,30 @@ __all__ = ["VALIDATION_LANE", "validate_pending"]
 
 VALIDATION_LANE = "validation"
 MAX_ROWS = 5000  # costs the gate little more than one row; 100,000 would hold up other forms
+MAX_BYTES = 16_000_000  # of answers: 5,000 ordinary responses are half of it; judging takes at least twice as much memory
 
 UNJUDGED = ("delete", "release")  # there are no answers; and a person has decided already
 
 
 def validate_pending(
-    database: Database, gate: Gate, form_id: int, owner: str, max_rows: int = MAX_ROWS, *, versions: Versions | None = None
+    database: Database,
+    gate: Gate,
+    form_id: int,
+    owner: str,
+    max_rows: int = MAX_ROWS,
+    *,
+    versions: Versions | None = None,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Report | None:
     """
-    Judges up to `max_rows` entries of the form; None when another worker does, or nothing is pending.
+    Judges up to `max_rows` entries of the form, fewer when they are large; None when another worker does, or nothing is pending.
 
     `blocked`: the gate could not judge, so nothing was released or held back. Raises Unavailable when Postgres is away at the start.
     """
     gate.warm_up()  # seconds when it is the first time: not under the lease
-    started = time.monotonic()
+    started, taken_at = time.monotonic(), wall_seconds()
     with database.begin() as connection:
-        lease = take_lease(connection, f"validation:{form_id}", owner, LEASE_SECONDS)
+        lease = take_lease(connection, f"validation:{form_id}", owner, lease_seconds)
         if lease is None:
             return None
         form = form_by_id(connection, form_id)
@@ -50,7 +58,9 @@ def validate_pending(
             return None
     report = Report(lane=VALIDATION_LANE, form=form.reference, outcome="failed")
     try:
-        report = _judged(database, gate, form, lease, max_rows, versions or Versions(), report)
+        # kept while judging takes long: a second worker would begin anew, and neither could settle
+        with Tenure(database, lease, lease_seconds, taken_at):
+            report = _judged(database, gate, form, lease, max_rows, versions or Versions(), report)
     except (LeaseLost, Unavailable) as exc:
         report = replace(report, message=exc.message)
     finally:
@@ -60,8 +70,9 @@ def validate_pending(
 
 
 def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_rows: int, versions: Versions, report: Report) -> Report:
-    after, through = form.validated_through, min(form.head, form.validated_through + max_rows)
+    after = form.validated_through
     with database.begin() as connection:
+        through = batch_end(connection, form.form_id, after, form.head, max_rows, MAX_BYTES)
         records = versions.up_to(connection, form.form_id, form.version)
         columns = versions.columns(connection, form.form_id, form.version)
         csv = read_entries(connection, form.form_id, after, through, [column.key for column in columns])

@@ -106,6 +106,31 @@ def test_validation_goes_on_in_bounded_steps(database: Database, tmp_path: Path)
     assert reports[3] is None
 
 
+def test_large_responses_are_judged_a_few_at_a_time(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = scene(database, tmp_path)
+    it.accept(*(submission(it.form_id, f"r{number}", {"name": "x" * 10_000}) for number in range(5)))
+    monkeypatch.setattr("collect_pipelines.sync.validate.MAX_BYTES", 25_000)
+
+    assert [validated(it).to_position for _ in range(3)] == [2, 4, 5]
+
+
+def test_a_gate_that_takes_longer_than_the_lease_still_settles(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    it.accept(submission(it.form_id, "a", {"name": "x"}))
+    others = []
+
+    class Slow(Gate):
+        def validate(self, definition: FormDefinition, frame: Any) -> Verdict:
+            time.sleep(0.8)
+            others.append(validate_pending(database, shared_gate(), it.form_id, "another"))
+            return super().validate(definition, frame)
+
+    report = validate_pending(database, Slow(), it.form_id, "worker", lease_seconds=0.3)
+
+    assert others == [None], "the form was taken away from the worker that judged it"
+    assert report is not None and report.outcome == "validated"
+
+
 def test_a_gate_that_fails_releases_nothing_and_holds_nothing_back(database: Database, tmp_path: Path) -> None:
     it = scene(database, tmp_path)
     it.accept(submission(it.form_id, "a", {"name": "x"}))
