@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 
+from assets.checks import ledger_checks
 from assets.destinations import destination_asset
 from assets.responses import responses
 from assets.validated import validated
@@ -108,3 +109,21 @@ def test_one_form_leaves_the_others_alone(
     assert result.success
     with database.begin() as connection:
         assert find_form(connection, "household").validated_through == 0
+
+
+def test_the_ledger_check_of_a_destination_warns_when_something_is_late(
+    installation: Installation, household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (check,) = [each for each in ledger_checks() if dg.AssetKey("warehouse") in {key.asset_key for key in each.check_keys}]
+    household.accept(2)
+    in_time = check(installation=installation)
+    monkeypatch.setenv("COLLECT_ALERT_LATE_SECONDS", "0")
+    late = check(installation=installation)
+
+    assert isinstance(in_time, dg.AssetCheckResult)
+    assert isinstance(late, dg.AssetCheckResult)
+    assert in_time.passed
+    assert (late.passed, late.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert {name: value.value for name, value in late.metadata.items()} == {
+        "integrations": 1, "accepted": 2, "pending": 2, "late": "household-warehouse", "unbalanced": "none",
+    }  # fmt: skip

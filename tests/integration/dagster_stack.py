@@ -1,6 +1,7 @@
 """Dagster's own processes, as `collect up` starts them: one code server and the daemon, on the test's Postgres."""
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,12 @@ class DagsterStack:
     def statuses(self, job: str) -> list[str]:
         """The states of the job's runs, oldest first."""
         return [row[0] for row in self.query("select status from dagster.runs where pipeline_name = %s order by id", job)]
+
+    def dagster(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a command of Dagster on this installation, from a folder that is not the checkout."""
+        environment = child_environment(self.settings, self.database_url, self.folder / "dagster")
+        command = [sys.executable, "-m", "dagster", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
     def request_termination(self, job: str) -> None:
         """Notes that a person wants the job's newest run to end, as the web server does before it signals the process."""
