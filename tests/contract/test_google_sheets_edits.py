@@ -62,6 +62,17 @@ def test_a_response_first_seen_as_an_edit_becomes_one_new_row(desk: Desk) -> Non
     assert desk.column("Name") == ["Asha", "Bilal", "Chen"]
 
 
+def test_an_edit_finds_its_row_when_a_person_typed_the_id_in_again_as_a_number(desk: Desk) -> None:
+    desk.deliver(entry("3433001", 1, "Asha", 1), *people("Bilal", start=2))
+    desk.people.type_in(f"{TITLE}!D2", [["3433001"]])
+    assert desk.column("_id") == [3433001, "r-bilal"]
+
+    desk.deliver(entry("3433001", 3, "Asha B", 9, revision=2), number=2)
+
+    assert desk.column("Name") == ["Asha B", "Bilal"]
+    assert desk.column("_id") == ["3433001", "r-bilal"]
+
+
 def test_an_older_batch_that_comes_again_never_overwrites_a_newer_revision(desk: Desk) -> None:
     desk.deliver(*people("Asha"))
     older = desk.batch(entry("r-asha", 2, "second", 2, revision=2), number=2)

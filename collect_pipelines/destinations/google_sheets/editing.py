@@ -75,7 +75,8 @@ class Editor:
             now = standing(self.tab, held)
             if now.layout != held.layout or now.moved():
                 raise _moving()  # nothing is written yet: what the rows held must be known by column, to be put back if need be
-            right = [one for one in some if _at(one.cells, now.layout.get(ID)) == one.row.response_id]
+            # compared as `find` does: an id that a person typed in again may be a number now
+            right = [one for one in some if str(_at(one.cells, now.layout.get(ID))) == one.row.response_id]
             # Promise 6: an older revision never overwrites a newer one
             older = [one for one in right if revision_in(_at(one.cells, now.layout.get(REVISION))) < one.row.revision]
             self._write(older, now, [], {one.anchor: one.cells for one in older})
