@@ -17,6 +17,7 @@ from collect_pipelines.store.leases import Lease, hold_lease
 from collect_pipelines.store.tables import batch, dead_letter, integration
 
 __all__ = [
+    "LONGEST_WAIT_SECONDS",
     "BatchTrace",
     "Counts",
     "DeadLetter",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 OPEN = ("planned", "sending")
+LONGEST_WAIT_SECONDS = 3600.0  # asking once an hour harms nobody; what lies further ahead comes from a clock that was set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def begin_attempt(connection: Connection, batch_: StoredBatch, lease: Lease) -> 
 
 def postpone_batch(connection: Connection, batch_: StoredBatch, lease: Lease, after_seconds: float, *, unknown: bool, error: str) -> None:
     """
-    Keeps the batch for another attempt after so many seconds. Raises LeaseLost.
+    Keeps the batch for another attempt after so many seconds, an hour at most. Raises LeaseLost.
 
     unknown: True when this attempt may have been applied.
     """
@@ -164,7 +166,7 @@ def postpone_batch(connection: Connection, batch_: StoredBatch, lease: Lease, af
     changed = connection.execute(update(batch).where(*_is(batch_), *_ours(lease)).values(values))
     if not changed.rowcount:
         raise _fenced(batch_)
-    wait = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, after_seconds)
+    wait = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, min(after_seconds, LONGEST_WAIT_SECONDS))
     connection.execute(update(integration).where(integration.c.integration_id == batch_.integration_id).values(next_attempt_at=wait))
 
 

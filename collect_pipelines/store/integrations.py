@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from collect_pipelines.errors import Conflict, NotFound
 from collect_pipelines.model import IntegrationState, JsonValue
+from collect_pipelines.store.batches import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
@@ -174,7 +175,7 @@ def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
         .select_from(integration.join(form, form.c.form_id == integration.c.form_id).join(organization, _OWNS).outerjoin(waiting, _TRUE))
         .where(integration.c.kind == kind, integration.c.state == "active")
         .where((integration.c.cursor < form.c.validated_through) | open_batch)
-        .where(func.coalesce(integration.c.next_attempt_at <= func.clock_timestamp(), True))
+        .where(func.coalesce((integration.c.next_attempt_at <= func.clock_timestamp()) | _BEYOND_ANY_WAIT, True))
         .order_by(waiting.c.received_at.nulls_first(), integration.c.integration_id)
     )
     return [_due(row) for row in connection.execute(query)]
@@ -221,6 +222,8 @@ def allocate(connection: Connection, scope: str, name: str) -> int:
 
 _OWNS = organization.c.organization_id == integration.c.organization_id
 _TRUE = form.c.form_id.is_not(None)
+# Postgres's clock was set back since: the wait it was meant to be is over or soon will be.
+_BEYOND_ANY_WAIT = integration.c.next_attempt_at - func.clock_timestamp() > func.make_interval(0, 0, 0, 0, 0, 0, LONGEST_WAIT_SECONDS)
 _INTEGRATIONS = (
     select(integration, form.c.slug.label("form_slug"), organization.c.slug.label("organization"))
     .join(form, form.c.form_id == integration.c.form_id)

@@ -3,14 +3,14 @@
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from collect_pipelines.destinations.interface import Delivery, Outcome
 from collect_pipelines.errors import Blocked, LeaseLost, Refused, TryLater, Unavailable
 from collect_pipelines.settings import Settings
-from collect_pipelines.store.batches import park_batch, postpone_batch, settle_batch
+from collect_pipelines.store.batches import Counts, DeadLetter, park_batch, postpone_batch, settle_batch
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration, integration_by_id, set_integration_state
 from collect_pipelines.store.leases import Lease, hold_lease, release_lease, take_lease
@@ -113,6 +113,8 @@ class _Errand:
         try:
             with plug.context.during(self._tenure):
                 delivery = self._sent(plug, attempt)
+            # in here, because it reads what the plug-in told
+            counts, letters = attempt.membership.account(delivery.outcomes)
         except TryLater as exc:
             return self._postpone(attempt, exc, plug.context.quota_wait_seconds)
         except Blocked as exc:
@@ -123,7 +125,7 @@ class _Errand:
             raise
         except Exception as exc:  # noqa: BLE001 - a plug-in may raise anything and must not stop other integrations (promise 7)
             return self._stumble(attempt, exc)
-        return self._settle(attempt, delivery)
+        return self._settle(attempt, delivery, counts, letters)
 
     def _sent(self, plug: Plug, attempt: Attempt) -> Delivery:
         rows = attempt.batch.frame.height
@@ -134,8 +136,7 @@ class _Errand:
             raise TryLater(f"The plug-in told {len(delivery.outcomes)} outcomes for {rows} rows.", unknown=True)
         return delivery
 
-    def _settle(self, attempt: Attempt, delivery: Delivery) -> Report:
-        counts, letters = attempt.membership.account(delivery.outcomes)
+    def _settle(self, attempt: Attempt, delivery: Delivery, counts: Counts, letters: Sequence[DeadLetter]) -> Report:
         waited = delivery.quota_wait_seconds + self._courier.waited.pop(self._integration.integration_id, 0.0)
         seconds = time.monotonic() - self._started
         with self._database.begin() as connection:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from collect_pipelines.errors import TryLater
+from collect_pipelines.store.batches import LONGEST_WAIT_SECONDS
 
 __all__ = ["next_wait"]
 
@@ -19,8 +20,8 @@ def next_wait(attempt: int, error: TryLater, random: Callable[[], float]) -> flo
     """
     Seconds until attempt number `attempt` + 1, when attempt number `attempt` (from 1) ended with this error.
 
-    `random` gives numbers in [0, 1). A wait the receiver asked for is kept and only ever lengthened. Otherwise exponential
-    with full jitter up to five minutes, slower when the outcome is unknown.
+    `random` gives numbers in [0, 1). A wait the receiver asked for is kept and only ever lengthened, up to an hour. Otherwise
+    exponential with full jitter up to five minutes, slower when the outcome is unknown.
 
     >>> next_wait(1, TryLater(after=30.0), lambda: 0.0)
     30.0
@@ -30,7 +31,9 @@ def next_wait(attempt: int, error: TryLater, random: Callable[[], float]) -> flo
     2.0
     """
     if error.after is not None:
-        return error.after + random() * min(SPREAD_SECONDS, SPREAD_SHARE * error.after)
+        # the comparison is false for what is no number: a plug-in may hand on what a receiver sent
+        asked = max(error.after, 0.0) if error.after <= LONGEST_WAIT_SECONDS else LONGEST_WAIT_SECONDS
+        return min(asked + random() * min(SPREAD_SECONDS, SPREAD_SHARE * asked), LONGEST_WAIT_SECONDS)
     base = UNKNOWN_BASE_SECONDS if error.unknown else NOT_APPLIED_BASE_SECONDS
     longest: float = min(CAP_SECONDS, base * 2 ** min(attempt - 1, LARGEST_EXPONENT))
     return longest * max(FLOOR_SHARE, random())

@@ -3,16 +3,18 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from collect_pipelines.destinations.interface import Batch, Delivery, Outcome
 from collect_pipelines.errors import Blocked, Refused, TryLater
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.integrations import set_integration_state
+from collect_pipelines.store.integrations import due_integrations, set_integration_state
 from tests.integration.sync_tools import Shelf, on_shelf, one_database, scene, shelf, submission
 
 if TYPE_CHECKING:
@@ -153,6 +155,16 @@ def test_a_postponed_batch_waits_and_then_comes_again_as_it_was(database: Databa
     assert it.accounted() == {"delivered": 2, "pending": 1}
 
 
+def test_a_clock_set_back_does_not_leave_a_postponed_batch_waiting_for_it(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    it.create("a")
+    with database.begin() as connection:
+        ahead = text("update collect.integration set next_attempt_at = clock_timestamp() + :ahead where integration_id = :it")
+        connection.execute(ahead, {"ahead": timedelta(days=1), "it": it.integration_id})
+
+        assert it.integration_id in [due.integration_id for due in due_integrations(connection, "shelf")]
+
+
 def test_a_blocked_integration_tells_why_keeps_its_backlog_and_goes_on_when_resumed(database: Database, tmp_path: Path) -> None:
     it = scene(database, tmp_path)
     it.create("a")
@@ -190,6 +202,16 @@ def test_a_plugin_that_raises_anything_is_postponed_with_the_class_name_only(dat
     assert report.message == "The plug-in shelf failed with RuntimeError."
     assert it.batch("error") == "The plug-in shelf failed with RuntimeError."
     assert it.batch("unknown") is True
+
+
+def test_a_plugin_that_gives_no_text_as_a_reason_is_postponed_like_any_other_that_fails(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    it.create("a")
+    report = it.courier(shelf(after=lambda batch: Delivery((Outcome("refused", 7),)))).deliver(it.integration_id)  # type: ignore[arg-type]
+
+    assert report is not None and report.outcome == "postponed"
+    assert it.batch("unknown") is True, "its rows may have been applied"
+    assert it.accounted() == {"pending": 1}
 
 
 def test_a_plugin_that_miscounts_its_rows_settles_nothing(database: Database, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import LeaseLost, TryLater, Unavailable
+from collect_pipelines.store.batches import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.leases import Lease
 from collect_pipelines.sync import retry
 from collect_pipelines.sync.drain import Patience
@@ -20,7 +21,7 @@ from collect_pipelines.sync.retry import CAP_SECONDS, next_wait
 from collect_pipelines.sync.tenure import Tenure, wall_seconds
 from collect_pipelines.sync.work import Item
 
-ERRORS = st.builds(TryLater, after=st.none() | st.floats(0, 10_000), unknown=st.booleans())
+ERRORS = st.builds(TryLater, after=st.none() | st.floats(0, LONGEST_WAIT_SECONDS), unknown=st.booleans())
 
 
 def test_the_examples_in_the_text_hold() -> None:
@@ -34,6 +35,11 @@ def test_a_wait_is_never_shorter_than_asked_and_never_without_bound(attempt: int
     assert wait > 0 or error.after == 0
     assert wait >= (error.after or 0)
     assert wait <= (CAP_SECONDS if error.after is None else error.after + 5)
+
+
+@pytest.mark.parametrize("after", [1e12, float("inf"), float("nan"), -5.0])
+def test_whatever_wait_a_receiver_asks_for_nobody_waits_longer_than_an_hour(after: float) -> None:
+    assert 0.0 <= next_wait(1, TryLater(after=after), lambda: 0.5) <= LONGEST_WAIT_SECONDS
 
 
 @given(st.integers(1, 30), st.booleans())
