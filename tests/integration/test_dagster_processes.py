@@ -85,7 +85,11 @@ def test_while_the_runs_are_alive_a_response_takes_no_new_run(stack: DagsterStac
 def test_the_form_is_a_partition_with_its_deliveries_and_its_check(stack: DagsterStack) -> None:
     told = """select count(*) from dagster.event_logs
               where partition = 'household' and asset_key = %s and dagster_event_type = 'ASSET_MATERIALIZATION'"""
-    eventually(lambda: all(stack.query(told, f'["{key}"]') != [(0,)] for key in ("responses", "validated", "warehouse")), PATIENCE_SECONDS, stack.log)
+    eventually(
+        lambda: all(stack.query(told, f'["{key}"]') != [(0,)] for key in ("responses", "validated", "warehouse")),
+        PATIENCE_SECONDS,
+        stack.log,
+    )
 
     assert stack.query("select partition from dagster.dynamic_partitions where partitions_def_name = 'forms'") == [("household",)]
     # One response of the test before is held back: the change is told at once.
