@@ -16,9 +16,8 @@ from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from collect_pipelines.sync.lane import Lane
-
     from collect_pipelines.store.database import Database
+    from collect_pipelines.sync.lane import Lane
 
 __all__ = ["Installation"]
 
