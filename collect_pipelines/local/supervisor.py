@@ -14,6 +14,7 @@ from collect_pipelines.errors import CollectError, Unavailable
 from collect_pipelines.local.application import Application, child_environment
 from collect_pipelines.local.children import Child, StopStep
 from collect_pipelines.local.logs import LogFile
+from collect_pipelines.local.occupancy import Occupancy
 from collect_pipelines.local.postgres import EmbeddedPostgres
 from collect_pipelines.local.services import Service, require_ports, services
 from collect_pipelines.local.signals import StopSignals
@@ -67,6 +68,7 @@ class Supervisor:
         self._environment: dict[str, str] = {}
         self._kept: list[_Kept] = []
         self._looked_at = 0.0
+        self._occupancy = Occupancy(self.settings.data_dir, say=say)
         self.database_url = ""
 
     @property
@@ -75,14 +77,16 @@ class Supervisor:
         return self.settings.data_dir / "logs"
 
     def __enter__(self) -> Self:
-        # Nothing is started on a machine where it could not all run.
-        require_ports(self.settings)
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._occupancy.take()
         try:
+            # Nothing is started on a machine where it could not all run.
+            require_ports(self.settings)
             self.database_url = self.settings.database_url or self._start_postgres()
             self._prepare()
         except BaseException:
             self._stop_postgres()
+            self._occupancy.release()
             raise
         return self
 
@@ -144,6 +148,7 @@ class Supervisor:
         for kept in self._kept:
             kept.child = None
         self._stop_postgres()
+        self._occupancy.release()
 
     def pids(self) -> dict[str, int]:
         """Process id of every service's guard, by name."""
@@ -172,7 +177,14 @@ class Supervisor:
 
     def _launch(self, kept: _Kept) -> None:
         with kept.log.open() as output:
-            kept.child = Child([sys.executable, *kept.service.arguments], output=output, environment=self._environment, stop=CHILD_STOP)
+            kept.child = Child(
+                [sys.executable, *kept.service.arguments],
+                output=output,
+                environment=self._environment,
+                stop=CHILD_STOP,
+                # A guard that outlives us keeps the folder taken until its process has ended.
+                pass_fds=[self._occupancy.descriptor],
+            )
         kept.started_at = time.monotonic()
 
     def _bury(self, kept: _Kept, code: int, now: float) -> None:

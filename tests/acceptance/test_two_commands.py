@@ -3,12 +3,14 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import psutil
 
-from tests.acceptance.stack import Stack, answers, command_line, eventually
+from tests.acceptance.stack import ROOT, Stack, answers, command_line, eventually
 
 
 def test_the_demo_shows_its_first_response_in_a_sheet_and_in_duckdb(folder: Path) -> None:
@@ -47,7 +49,8 @@ def test_whatever_ends_it_no_process_is_left_and_the_next_start_finds_the_data(f
         code = product.stop(ending)
 
         assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0), product.told()
-        wait_for_the_end(children)
+        if ending is not signal.SIGKILL:  # else the next start waits by itself for what is left
+            wait_for_the_end(children)
 
 
 def wait_for_the_end(processes: list[psutil.Process]) -> None:
@@ -76,6 +79,16 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(folder: Path) -> N
     assert product.settings["COLLECT_INGEST_PORT"] in told
     assert "COLLECT_INGEST_PORT" in told
     assert "Traceback" not in told
+
+
+def test_a_second_start_in_the_same_folder_is_refused(stack: Stack) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "collect_pipelines.cli", "up"], cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=60
+    )
+
+    assert stack.process is not None
+    assert said.returncode == 3, said.stderr
+    assert f"Process {stack.process.pid} already runs" in said.stderr
 
 
 def test_a_child_that_dies_is_started_again(stack: Stack) -> None:
