@@ -106,7 +106,9 @@ def test_a_gzip_bomb_is_refused_before_it_is_unpacked() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"not gzip", gzip.compress(b"hello")[:-4], gzip.compress(b"a") + gzip.compress(b"b"), zlib.compress(b"hello")]
+    "body",
+    [b"", b"not gzip", gzip.compress(b"hello")[:-4], gzip.compress(b"a") + gzip.compress(b"b"), zlib.compress(b"hello")],
+    ids=["nothing", "text", "cut off", "two members", "zlib"],
 )
 def test_what_is_not_one_whole_gzip_member_is_refused(body: bytes) -> None:
     assert code_of(request_with([(b"content-encoding", b"gzip")], [body])) == "encoding-corrupt"
