@@ -159,7 +159,8 @@ def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
     Something is an open batch, or validated entries after the cursor; a postponed integration is due when its wait is over.
     """
     oldest = select(response.c.received_at).where(response.c.form_id == form.c.form_id, response.c.position == integration.c.cursor + 1)
-    waiting = oldest.lateral("waiting")
+    # limit: keeps it a probe of the index per due integration; joined freely, it is planned as a scan of the whole log
+    waiting = oldest.limit(1).lateral("waiting")
     open_batch = exists().where(batch.c.integration_id == integration.c.integration_id, batch.c.state.in_(["planned", "sending"]))
     query = (
         select(

@@ -16,6 +16,7 @@ def ledger(connection: Connection, form_id: int | None = None) -> list[Ledger]:
     waiting = (
         select(response.c.received_at)
         .where(response.c.form_id == form.c.form_id, response.c.position == integration.c.cursor + 1)
+        .limit(1)  # keeps it a probe of the index per integration: joined freely, it is planned as a scan of the whole log
         .lateral("waiting")
     )
     query = (

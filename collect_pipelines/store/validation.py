@@ -92,6 +92,7 @@ def forms_to_validate(connection: Connection) -> list[PendingForm]:
     waiting = (
         select(response.c.received_at)
         .where(response.c.form_id == form.c.form_id, response.c.position == form.c.validated_through + 1)
+        .limit(1)  # keeps it a probe of the index per pending form: joined freely, it is planned as a scan of the whole log
         .lateral("waiting")
     )
     query = (

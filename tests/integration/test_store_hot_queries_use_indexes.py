@@ -106,6 +106,40 @@ def test_no_log_and_no_history_is_read_as_a_whole(long_logs: tuple[Database, int
     assert any(index for _, index in made.values())
 
 
+@pytest.fixture(scope="module")
+def many_short_logs(postgres: EmbeddedPostgres) -> Any:
+    """Four hundred forms with forty entries each, two of them with work to do: for a planner, scanning it all looks cheap."""
+    from collect_pipelines.local.postgres import create_database
+
+    create_database(postgres.url("postgres"), "many_short_logs")
+    upgrade(postgres.url("many_short_logs"))
+    database = Database(postgres.url("many_short_logs"))
+    publish(database, "a-form")
+    with database.begin() as connection:
+        for statement in (
+            "insert into collect.form (organization_id, slug, title, head, validated_through)"
+            " select organization_id, 'form-' || n, '{}', 40, 39 + (n % 200 > 0)::int from collect.organization, generate_series(1, 400) n",
+            "insert into collect.integration (organization_id, form_id, name, kind, cursor, delivered)"
+            " select organization_id, form_id, slug, 'sheets', validated_through, validated_through from collect.form where head > 0",
+            "update collect.form set validated_through = 38 where slug = 'form-200'",
+            "update collect.integration set cursor = 30, delivered = 30 where name = 'form-1'",
+            "insert into collect.response (form_id, position, response_id, revision, operation, version, received_at, source, content_hash,"
+            " answers) select form_id, n, n, 1, 'create', 1, now(), 'api', '', '{}' from collect.form, generate_series(1, 40) n",
+        ):
+            connection.execute(text(statement))
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+    yield database
+    database.dispose()
+
+
+@pytest.mark.parametrize("name", ["due_integrations", "forms_to_validate", "ledger"])
+def test_looking_for_work_in_many_short_logs_reads_none_of_them_as_a_whole(many_short_logs: Database, name: str) -> None:
+    made = scans(many_short_logs, lambda connection: ALL_FORMS[name](connection, 0))
+
+    assert [table for table, (whole, _) in made.items() if whole and table.startswith("response_")] == []
+
+
 @pytest.mark.parametrize("name", [name for name in ONE_FORM if name not in ("attempts_of", "list_quarantined")])
 def test_reading_one_form_touches_one_partition(long_logs: tuple[Database, int], name: str) -> None:
     database, form_id = long_logs
