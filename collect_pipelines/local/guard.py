@@ -35,10 +35,14 @@ def prctl(option: int, value: int) -> None:
 def start(plan: dict[str, Any]) -> int:
     """The pid of the program, already running with its own session, user and parent-death signal."""
     guard = os.getpid()
+    # A request to end that comes before the program runs must wait for it: the guard's own handler would swallow it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         return pid
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         if plan.get("uid") is not None:
             os.setgroups(plan.get("groups") or [])
