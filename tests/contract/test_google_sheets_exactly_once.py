@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from collect_pipelines.destinations.google_sheets import calls
-from collect_pipelines.errors import Blocked, LeaseLost, TryLater
+from collect_pipelines.errors import Blocked, LeaseLost, Refused, TryLater
 from collect_pipelines.local.sheets.testing import Fault, RunningServer, Switches, running_server
 from tests.contract.google_sheets_fakes import Crash, Desk, MemoryContext, again, column, entry, generous, people, settle
 
@@ -275,3 +275,29 @@ def test_a_batch_that_is_large_as_cells_goes_in_parts_each_once(desk: Desk, monk
 
     assert desk.column("_id") == ["r-zero", *(f"r-{place}" for place in range(1, 121))]
     assert desk.server.count("spreadsheets.batchUpdate") == 5  # three parts, of which the first two were sent again
+
+
+def test_what_is_in_the_sheet_is_delivered_although_another_part_of_its_batch_was_refused(desk: Desk) -> None:
+    # Promise 4
+    desk.deliver(*people("Asha"))
+    rows = [entry(f"r-{number}", number, "x" * 49_000, number) for number in range(2, 62)]
+    desk.server.faults.add(Fault(status=400, operations=UPDATE, skip=1))
+    delivery = desk.deliver(entry("r-asha", 62, "Asha B", 1, revision=2), *rows, number=2)
+
+    states = {
+        response: outcome.state
+        for response, outcome in zip(["r-asha", *(row["_response_id"] for row in rows)], delivery.outcomes, strict=True)
+    }
+    delivered = {response for response, state in states.items() if state == "delivered"}
+    assert set(states.values()) == {"delivered", "refused"}
+    assert delivered == set(desk.column("_id"))
+    assert desk.column("Name")[0] == "Asha B"
+
+
+def test_a_batch_refused_in_every_part_is_refused_as_a_whole(desk: Desk) -> None:
+    desk.deliver(*people("Asha"))
+    desk.server.faults.add(Fault(status=400, operations=UPDATE, times=None))
+    with pytest.raises(Refused):
+        desk.deliver(*(entry(f"r-{number}", number, "x" * 49_000, number) for number in range(2, 62)), number=2)
+
+    assert desk.column("Name") == ["Asha"]

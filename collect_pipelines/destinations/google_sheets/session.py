@@ -13,6 +13,7 @@ from collect_pipelines.destinations.google_sheets.memory import Memory, Numbers
 from collect_pipelines.destinations.google_sheets.problems import Explainer
 from collect_pipelines.destinations.google_sheets.proof import prove
 from collect_pipelines.destinations.google_sheets.quota import Tokens
+from collect_pipelines.destinations.google_sheets.refusals import Refusals
 from collect_pipelines.destinations.google_sheets.rows import parts, rows_of, sheet_columns
 from collect_pipelines.destinations.google_sheets.spreadsheet import find_or_create
 from collect_pipelines.destinations.google_sheets.tab import Tab, sanitized
@@ -41,7 +42,7 @@ class Session:
         """
         Writes the batch: new rows under their markers first, then edits, which can be repeated at will.
 
-        A retry takes the same way again and finds what is done already.
+        A retry takes the same way again and finds what is done already. Raises Refused when Google takes no row of it.
         """
         calls, sent = self.api.http.calls, self.api.http.sent_bytes
         columns, rows = sheet_columns(batch), rows_of(batch, self.config.on_delete)
@@ -56,14 +57,19 @@ class Session:
         editor = Editor(tab, names, self.now)
         found = editor.find() if changes else NOTHING
         appender = Appender(tab, editor, batch, columns, self.now)
+        refusals = Refusals(len(rows))
         for number, part in enumerate(parts(rows), 1):
             new = [row for row in part if row.fresh or (row.response_id not in found.places and not row.deleted)]
             if new or (number == 1 and appender.new_columns(layout)):
-                layout = appender.append(number, new, layout)
+                with refusals.of(new):
+                    layout = appender.append(number, new, layout)
         appender.finish()
         known = [(found.places[row.response_id], row) for row in rows if not row.fresh and row.response_id in found.places]
-        editor.edit({place.index: row for place, row in known if place.revision < row.revision}, found.width)
-        return Delivery.complete(batch, api_calls=self.api.http.calls - calls, sent_bytes=self.api.http.sent_bytes - sent)
+        edits = {place.index: row for place, row in known if place.revision < row.revision}
+        with refusals.of(list(edits.values())):
+            editor.edit(edits, found.width)
+        outcomes = refusals.outcomes(batch.frame["_response_id"].to_list())
+        return Delivery(outcomes, api_calls=self.api.http.calls - calls, sent_bytes=self.api.http.sent_bytes - sent)
 
     def probe(self, title: str) -> ProbeReport:
         """Proves access by reading and writing; raises Blocked naming what is missing."""
