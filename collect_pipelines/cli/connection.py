@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from collect_pipelines.cli.options import DEMO_FOLDER
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.settings import Settings
 
@@ -33,9 +34,11 @@ def database_url(settings: Settings, *, create: bool = False) -> Iterator[str]:
 
     folder = settings.data_dir / "postgres"
     if not create and not (folder / "data").exists():
+        demo = settings.data_dir / DEMO_FOLDER
+        named = f"the demo's: collect --data-dir {demo} ..." if (demo / "postgres").exists() else "collect --data-dir FOLDER ..."
         raise Unavailable(
             f"There is no database yet: {folder} is empty and COLLECT_DATABASE_URL is not set.",
-            fix="Run `collect up` (or `collect db upgrade`) first, or name the data folder: collect --data-dir FOLDER ...",
+            fix=f"Run `collect up` (or `collect db upgrade`) first, or name the data folder, {named}",
         )
     with EmbeddedPostgres(folder, settings.postgres_port, progress=say) as server:
         yield server.url()

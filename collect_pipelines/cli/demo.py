@@ -14,7 +14,7 @@ import click
 
 from collect_pipelines.cli.api_key import key_file, save_api_key
 from collect_pipelines.cli.failures import TIMED_OUT
-from collect_pipelines.cli.options import json_option, pass_settings
+from collect_pipelines.cli.options import DEMO_FOLDER, json_option, pass_settings
 from collect_pipelines.cli.output import print_json, say
 from collect_pipelines.cli.streaming import Stream
 from collect_pipelines.cli.up import tell_ready
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FOLDER = "demo"
 LOOK_SECONDS = 0.5
 ARRIVAL_SECONDS = 180.0  # on a machine that does much else at the same time
 
@@ -65,7 +64,7 @@ def command(settings: Settings, rate: float, count: int, once: bool, as_json: bo
 def demo_settings(settings: Settings, given: Path | None) -> Settings:
     """The demo's own data folder, unless one is named on the command line or in the environment."""
     named = given is not None or settings.data_dir != Settings().data_dir
-    return settings if named else replace(settings, data_dir=settings.data_dir / FOLDER)
+    return settings if named else replace(settings, data_dir=settings.data_dir / DEMO_FOLDER)
 
 
 class _Demo:

@@ -14,6 +14,7 @@ from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from collect_pipelines.store.database import Database
+    from collect_pipelines.store.integrations import Integration
 
 __all__ = ["command", "read_config"]
 
@@ -124,21 +125,29 @@ def show(settings: Settings, name: str, organization: str, as_json: bool) -> Non
 @command.command()
 @click.argument("name")
 @organization_option
+@json_option
 @pass_settings
-def pause(settings: Settings, name: str, organization: str) -> None:
+def pause(settings: Settings, name: str, organization: str, as_json: bool) -> None:
     """Stop delivering; what comes in meanwhile is kept and delivered after `resume`."""
-    _set_state(settings, name, organization, "paused")
-    say(f"{name} is paused. Next: collect integrations resume {name}")
+    paused = _set_state(settings, name, organization, "paused")
+    if as_json:
+        print_json(paused)
+    else:
+        say(f"{name} is paused. Next: collect integrations resume {name}")
 
 
 @command.command()
 @click.argument("name")
 @organization_option
+@json_option
 @pass_settings
-def resume(settings: Settings, name: str, organization: str) -> None:
+def resume(settings: Settings, name: str, organization: str, as_json: bool) -> None:
     """Deliver again after a pause or a block, from where it stopped."""
-    _set_state(settings, name, organization, "active")
-    say(f"{name} delivers again.")
+    resumed = _set_state(settings, name, organization, "active")
+    if as_json:
+        print_json(resumed)
+    else:
+        say(f"{name} delivers again.")
 
 
 @command.command()
@@ -163,13 +172,18 @@ def test(settings: Settings, name: str, organization: str, as_json: bool) -> Non
 @click.argument("name")
 @organization_option
 @click.option("-n", "--rows", default=5, show_default=True, type=click.IntRange(1, 100), help="So many of the newest responses.")
+@json_option
 @pass_settings
-def preview(settings: Settings, name: str, organization: str, rows: int) -> None:
+def preview(settings: Settings, name: str, organization: str, rows: int, as_json: bool) -> None:
     """Show the exact cells or bytes the newest responses would become; sends nothing."""
     with open_database(settings) as database:
         from collect_pipelines.sync.trial import preview as preview_of
 
-        click.echo(preview_of(database, settings, _id_of(database, name, organization), rows))
+        shown = preview_of(database, settings, _id_of(database, name, organization), rows)
+    if as_json:
+        print_json({"preview": shown})
+    else:
+        click.echo(shown)
 
 
 def read_config(kind: str, pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
@@ -201,7 +215,7 @@ def _id_of(database: "Database", name: str, organization: str) -> int:
         return find_integration(connection, name, organization).integration_id
 
 
-def _set_state(settings: Settings, name: str, organization: str, state: Literal["active", "paused"]) -> None:
+def _set_state(settings: Settings, name: str, organization: str, state: Literal["active", "paused"]) -> "Integration":
     with transaction(settings) as connection:
         from collect_pipelines.store.audit import record_audit
         from collect_pipelines.store.integrations import find_integration, set_integration_state
@@ -209,6 +223,7 @@ def _set_state(settings: Settings, name: str, organization: str, state: Literal[
         found = find_integration(connection, name, organization)
         set_integration_state(connection, found.integration_id, state)
         record_audit(connection, "cli", f"integration {state}", name, {})
+        return find_integration(connection, name, organization)
 
 
 def _json_object(document: str) -> dict[str, Any]:

@@ -78,14 +78,18 @@ def list_command(settings: Settings, organization: str | None, as_json: bool) ->
 
 @command.command()
 @click.argument("key_id", type=int)
+@json_option
 @pass_settings
-def revoke(settings: Settings, key_id: int) -> None:
+def revoke(settings: Settings, key_id: int, as_json: bool) -> None:
     """Revoke a key by its id (see `collect keys list`); running servers notice within seconds."""
     with transaction(settings) as connection:
         from collect_pipelines.store.keys import revoke_key
 
         revoke_key(connection, key_id)
-    say(f"Key {key_id} is revoked.")
+    if as_json:
+        print_json({"key_id": key_id, "revoked": True})
+    else:
+        say(f"Key {key_id} is revoked.")
 
 
 def _state(key: "ApiKey") -> str:

@@ -10,7 +10,9 @@ import click
 
 from collect_pipelines.settings import Settings
 
-__all__ = ["door_options", "json_option", "organization_option", "pass_settings", "settings_of"]
+__all__ = ["DEMO_FOLDER", "door_options", "json_option", "organization_option", "pass_settings", "settings_of"]
+
+DEMO_FOLDER = "demo"  # inside the data folder, so that `collect up` never touches what the demo made
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -84,6 +84,9 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
         reason = first.reason or "no reason given."
         return f"{first.integration} is blocked: {reason}{fix} Then: collect integrations resume {first.integration}"
     pending = [row for row in rows if row.pending]
+    if pending and all(row.state == "paused" for row in pending):
+        names = ", ".join(row.integration for row in pending)
+        return f"Only paused integrations have something to deliver: {names}. Next: collect integrations resume {pending[0].integration}"
     if pending:
         oldest = max((row.oldest_pending_seconds or 0.0) for row in pending)
         count = sum(row.pending for row in pending)
@@ -92,4 +95,6 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
     if not rows:
         return f"No form has an integration. Next: collect integrations add warehouse --form {forms[0].reference}"
     held = sum(row.quarantined + row.dead_lettered for row in rows)
-    return f"Nothing waits; {held} deliveries are held back." if held else "All responses are delivered."
+    if held:
+        return f"Nothing waits; {held} {'delivery is' if held == 1 else 'deliveries are'} held back. See: collect failures list"
+    return "All responses are delivered."

@@ -1,6 +1,6 @@
 """`collect sync`: validate and deliver here and now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from collect_pipelines.cli.output import print_json, say
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from collect_pipelines.model import Ledger
     from collect_pipelines.sync.report import Report
 
 __all__ = ["command"]
@@ -28,17 +29,19 @@ def command(settings: Settings, form: str | None, destination: str | None, as_js
     """
     Validate and deliver in this process until nothing is pending.
 
-    The exit code tells: 0 all delivered, 5 some responses are quarantined, 6 some wait for a later attempt, 7 a destination
+    The exit code tells: 0 all delivered, 5 it put responses into quarantine, 6 some wait for a later attempt, 7 a destination
     needs a person.
     """
     with database_url(settings) as url:
         reports = [_shown(report, as_json) for report in run_lanes(settings, url, _kinds(settings, destination), form)]
-        pending = _pending(settings, form, destination)
+        rows = _unpaused(settings, form, destination)
+    pending = sum(row.pending for row in rows)
+    blocked = sorted(row.integration for row in rows if row.state == "blocked" and row.pending)
     if as_json:
-        print_json({"reports": reports, "pending": pending})
+        print_json({"reports": reports, "pending": pending, "blocked": blocked})
     else:
-        say("Nothing is pending." if not pending else f"{pending} deliveries are pending. See: collect status")
-    return outcome_code(reports, pending)
+        say(_summary(pending, blocked))
+    return outcome_code(reports, pending, blocked)
 
 
 def run_lanes(settings: Settings, url: str, kinds: list[str], form: str | None) -> Iterator["Report"]:
@@ -52,10 +55,10 @@ def run_lanes(settings: Settings, url: str, kinds: list[str], form: str | None) 
         yield from Lane(url, settings, kind, f"collect-sync:{os.getpid()}").drain(forms)
 
 
-def outcome_code(reports: list["Report"], pending: int) -> int:
-    """The exit code for what happened; the worst thing decides."""
+def outcome_code(reports: list["Report"], pending: int, blocked: Sequence[str] = ()) -> int:
+    """The exit code for what happened; the worst thing decides. `blocked`: integrations that were so before."""
     outcomes = {report.outcome for report in reports}
-    if "blocked" in outcomes:
+    if blocked or "blocked" in outcomes:
         return UNAVAILABLE
     if pending or outcomes & {"postponed", "failed", "parked"}:
         return DELIVERY_INCOMPLETE
@@ -70,13 +73,20 @@ def _kinds(settings: Settings, destination: str | None) -> list[str]:
     return [plugin.kind for plugin in plugins.installed(plugins.DESTINATIONS)]
 
 
-def _pending(settings: Settings, form: str | None, destination: str | None) -> int:
+def _summary(pending: int, blocked: Sequence[str]) -> str:
+    if not pending:
+        return "Nothing is pending."
+    waiting = "1 delivery is pending." if pending == 1 else f"{pending} deliveries are pending."
+    return f"{waiting} Blocked: {', '.join(blocked)}. See: collect status" if blocked else f"{waiting} See: collect status"
+
+
+def _unpaused(settings: Settings, form: str | None, destination: str | None) -> list["Ledger"]:
     with open_database(settings) as database, database.begin() as connection:
         from collect_pipelines.store.forms import find_form
         from collect_pipelines.store.ledger import ledger
 
         rows = ledger(connection, find_form(connection, form).form_id if form else None)
-    return sum(row.pending for row in rows if row.state != "paused" and destination in (None, row.kind))
+    return [row for row in rows if row.state != "paused" and destination in (None, row.kind)]
 
 
 def _shown(report: "Report", as_json: bool) -> "Report":

@@ -14,6 +14,8 @@ from collect_pipelines.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from collect_pipelines.store.batches import BatchTrace
+
 __all__ = ["command"]
 
 
@@ -41,7 +43,6 @@ def command(settings: Settings, response_id: str, form: str | None, as_json: boo
 
 def read_story(connection: "Connection", response_id: str, form: str | None = None) -> list[dict[str, Any]]:
     """Every log entry of the response, oldest first, each with what validation and every integration did with it."""
-    from collect_pipelines.store.batches import attempts_of
     from collect_pipelines.store.forms import form_by_id
     from collect_pipelines.store.log import find_responses
     from collect_pipelines.store.validation import quarantined_at
@@ -65,22 +66,51 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
                 "flags": entry.flags,
                 "validation": "quarantined" if held else "passed" if validated else "waiting",
                 "reasons": list(held.reasons) if held else [],
-                "deliveries": [asdict(attempt) for attempt in attempts_of(connection, entry.form_id, entry.position)],
+                "deliveries": _deliveries(connection, entry.form_id, entry.position, held=held is not None),
             }
         )
     return story
+
+
+def _deliveries(connection: "Connection", form_id: int, position: int, *, held: bool) -> list[dict[str, Any]]:
+    """What became of the entry in every integration of its form, also where no batch holds it yet."""
+    from collect_pipelines.store.batches import attempts_of
+    from collect_pipelines.store.integrations import list_integrations
+
+    found = [asdict(attempt) | {"outcome": _outcome(attempt, held)} for attempt in attempts_of(connection, form_id, position)]
+    tried = {one["integration_id"] for one in found}
+    for one in list_integrations(connection, form_id):
+        if one.integration_id not in tried:
+            # A cursor beyond an entry that no batch holds: the integration was added with --start now.
+            outcome = "waiting" if one.cursor < position else "filtered"
+            facts = {"integration_id": one.integration_id, "integration": one.name, "kind": one.kind, "batch_no": None}
+            found.append(facts | {"state": one.state, "error": one.reason, "outcome": outcome})
+    return found
+
+
+def _outcome(attempt: "BatchTrace", held: bool) -> str:
+    if attempt.dead_letter is not None:
+        return "dead-lettered"
+    if held:
+        return "quarantined"  # the batch counts the entry and leaves it out
+    return {"landed": "delivered", "parked": "dead-lettered", "planned": "waiting", "sending": "on its way"}[attempt.state]
 
 
 def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
     steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", "accepted", f"version {entry['version']}, from {entry['source']}")]
     reasons = "; ".join(str(reason.get("message", reason)) if isinstance(reason, dict) else str(reason) for reason in entry["reasons"])
     steps.append((None, "validation", entry["validation"], reasons))
-    for one in entry["deliveries"]:
-        details = f"batch {one['batch_no']}, {one['attempts']} attempt{'s' if one['attempts'] != 1 else ''}"
-        error = f": {one['error']}" if one.get("error") else ""
-        steps.append((one["landed_at"] or one["planned_at"], one["integration"], _delivery_word(one["state"]), details + error))
+    steps += [_delivery(one) for one in entry["deliveries"]]
     return steps
 
 
-def _delivery_word(state: str) -> str:
-    return {"landed": "delivered", "parked": "given up", "planned": "waiting", "sending": "on its way"}.get(state, state)
+def _delivery(one: dict[str, Any]) -> tuple[Any, ...]:
+    if one["batch_no"] is None:
+        before = "accepted before the integration was added" if one["outcome"] == "filtered" else None
+        state = f"the integration is {one['state']}" if one["state"] != "active" else "in no batch yet"
+        details = before or state
+    else:
+        details = f"batch {one['batch_no']}, {one['attempts']} attempt{'s' if one['attempts'] != 1 else ''}"
+    why = one.get("dead_letter") or one["error"]
+    when = one.get("landed_at") or one.get("planned_at")
+    return when, one["integration"], one["outcome"], f"{details}: {why}" if why else details

@@ -14,7 +14,7 @@ from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import open_form
-from collect_pipelines.store.forms import FormRecord, list_forms, publish_form
+from collect_pipelines.store.forms import FormRecord, find_form, list_forms, publish_form
 
 __all__ = ["list_the_forms", "publish_version", "show_form", "show_schema"]
 
@@ -45,9 +45,11 @@ async def list_the_forms(services: Services, request: Request) -> Reply:
 
 async def show_form(services: Services, request: Request) -> Reply:
     """State, versions and definition; `?version=` shows an earlier definition."""
-    _, form = await open_form(services, request, "read")
+    key, form = await open_form(services, request, "read")
     number, definition = _asked_version(form, request)
-    document = _summary(form.record) | {
+    # The record kept for accepting is a moment old; the length of the log is read anew, as in the list of forms.
+    record = await services.threads.read(find_form, form.reference, key.organization)
+    document = _summary(record) | {
         "shown_version": number,
         "definition": definition.model_dump(mode="json", exclude_defaults=True),
         "versions": [{"version": entry.version, "published_at": entry.published_at} for entry in form.versions.values()],

@@ -12,6 +12,7 @@ from collect_pipelines.ingest.submit import open_form
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.keys import ApiKey
 from collect_pipelines.store.log import StoredEntry, find_responses, list_responses
+from collect_pipelines.store.validation import quarantined_at
 
 __all__ = ["list_form_responses", "show_response", "show_timeline"]
 
@@ -35,11 +36,17 @@ async def show_timeline(services: Services, request: Request) -> Reply:
     for entry in entries:
         facts = {"position": entry.position, "revision": entry.revision}
         events.append({"at": entry.received_at, "event": _received(entry.operation), **facts, "version": entry.version})
+        held = await services.threads.read(quarantined_at, entry.form_id, entry.position)
+        if held is not None:
+            # No destination gets it: the batches that cover its position leave it out.
+            events.append({"at": held.created_at, "event": "quarantined", **facts, "reasons": held.reasons})
+            continue
         for trace in await services.threads.read(attempts_of, entry.form_id, entry.position):
             delivery = {"integration": trace.integration, "kind": trace.kind, "batch_no": trace.batch_no, "attempts": trace.attempts}
             events.append({"at": trace.planned_at, "event": "planned", **facts, **delivery})
             if trace.state != "planned":
-                ended = {"at": trace.landed_at or trace.planned_at, "event": trace.state, "error": trace.error}
+                word = "dead-lettered" if trace.dead_letter is not None else trace.state
+                ended = {"at": trace.landed_at or trace.planned_at, "event": word, "error": trace.dead_letter or trace.error}
                 events.append({**ended, **facts, **delivery})
     for event in events:
         event["at"] = _utc(event["at"])

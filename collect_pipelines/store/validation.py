@@ -180,7 +180,7 @@ def _held(connection: Connection, form_id: int, position: int) -> Any:
     at = quarantine.c.form_id == form_id, quarantine.c.position == position, quarantine.c.state == "held"
     row = connection.execute(select(quarantine).where(*at).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound(f"Nothing is held at position {position}.", fix="`collect failures` shows what is held.")
+        raise NotFound(f"Nothing is held at position {position}.", fix="`collect failures list` shows what is held.")
     return row
 
 

@@ -62,13 +62,13 @@ def _of_integration(row: Ledger, late_after_seconds: float) -> list[Alert]:
         found.append(Alert("late", row.integration, "critical", row.form, text, f"{show} names the reason and the fix."))
     if row.dead_lettered:
         text = f"{row.integration} ({row.kind}) of form {row.form}: the receiver refused {row.dead_lettered} for good."
-        found.append(Alert("dead_letters", row.integration, "warning", row.form, text, "collect failures list shows each with its reason."))
+        found.append(Alert("dead_letters", row.integration, "warning", row.form, text, "`collect failures list` shows each with its reason."))
     return found
 
 
 def _quarantine(form: str, count: int) -> Alert:
     text = f"Form {form} has {count} in quarantine: validation holds them back."
-    return Alert("quarantine", form, "warning", form, text, "collect failures list shows the rule and the question of each.")
+    return Alert("quarantine", form, "warning", form, text, "`collect failures list` shows the rule and the question of each.")
 
 
 def message(fired: Collection[Alert], resolved: Collection[Mapping[str, str]], at: datetime) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from collect_pipelines.cli.root import collect
 from collect_pipelines.local.children import Child
 from collect_pipelines.local.ports import free_port
 from collect_pipelines.local.probes import answers
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.forms import find_form
+from tests.integration.store_filling import fill
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -159,7 +162,7 @@ def test_a_saved_key_is_readable_by_its_owner_only(installation: Collect) -> Non
 
 def test_integrations_are_added_paused_and_resumed(installation: Collect) -> None:
     added = installation.json("integrations", "add", "warehouse", "--form", "visit", "--set", "dataset=surveys")
-    installation("integrations", "pause", "visit-warehouse")
+    assert installation.json("integrations", "pause", "visit-warehouse")["state"] == "paused"
     paused = installation.json("integrations", "show", "visit-warehouse")
     installation("integrations", "resume", "visit-warehouse")
 
@@ -193,13 +196,45 @@ def test_a_response_is_submitted_and_its_story_told(served: Collect) -> None:
     (told,) = served.json("trace", "visit-1")["entries"]
 
     assert (receipt["id"], receipt["position"]) == ("visit-1", 1)
-    assert waiting[0]["validation"] == "waiting" and waiting[0]["deliveries"] == []
+    assert waiting[0]["validation"] == "waiting" and waiting[0]["deliveries"][0]["outcome"] == "waiting"
     assert told["validation"] == "passed"
-    assert [(one["integration"], one["state"]) for one in told["deliveries"]] == [("visit-warehouse", "landed")]
+    assert [(one["integration"], one["outcome"]) for one in told["deliveries"]] == [("visit-warehouse", "delivered")]
     assert "delivered" in served("trace", "visit-1").stdout
     assert served.json("responses", "show", "visit-1")["responses"][0]["answers"] == {"place": "Market", "people": 3}
     assert served.json("responses", "list", "visit")["responses"][0]["position"] == 1
     served("trace", "visit-2", code=4)
+
+
+def test_a_held_response_is_nowhere_told_as_delivered(installation: Collect, database_url: str) -> None:
+    installation("integrations", "add", "warehouse", "--form", "visit")
+    database = Database(database_url)
+    with database.begin() as connection:
+        form_id = find_form(connection, "visit").form_id
+        # What ingest would refuse: only a release, or a fault of ours, brings such an entry into the log.
+        fill(connection, form_id, 1)
+    database.dispose()
+    installation("sync", code=5)
+    (told,) = installation.json("trace", "r-1")["entries"]
+    (held,) = installation.json("failures", "list", "--form", "visit")["quarantined"]
+
+    assert (told["validation"], told["deliveries"][0]["outcome"]) == ("quarantined", "quarantined")
+    assert "delivered" not in installation("trace", "r-1").stdout
+    assert (held["response_id"], held["reasons"][0]["rule"]) == ("r-1", "place.required")
+    assert "place.required" in installation("failures", "list").stdout
+    assert "collect failures list" in installation("status").stderr
+    installation("sync")
+
+
+def test_what_waits_for_a_person_or_a_resume_is_told_as_such(served: Collect) -> None:
+    served("integrations", "add", "google_sheets", "--form", "visit", "--set", "credentials=file:/nowhere.json")
+    served("integrations", "add", "warehouse", "--form", "visit")
+    served("integrations", "pause", "visit-warehouse")
+    served("responses", "submit", "visit", "--id", "visit-1", input='{"place": "Market"}')
+    served("sync", code=7)
+    again = served.json("sync", code=7)
+
+    assert (again["pending"], again["blocked"], again["reports"]) == (1, ["visit-google-sheets"], [])
+    assert "the integration is paused" in served("trace", "visit-1").stdout
 
 
 def test_a_refused_answer_names_the_question(served: Collect) -> None:

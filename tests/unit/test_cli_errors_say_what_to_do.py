@@ -137,3 +137,11 @@ def test_no_database_library_is_needed_to_be_told_that_there_is_no_database(tmp_
 
     assert told.exit_code == 7
     assert not (tmp_path / "none").exists()
+
+
+def test_who_only_ran_the_demo_is_told_the_folder_of_its_data(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "postgres").mkdir(parents=True)
+    told = run("--data-dir", str(tmp_path), "status", environment={"COLLECT_DATABASE_URL": ""})
+
+    assert told.exit_code == 7
+    assert f"collect --data-dir {tmp_path / 'demo'}" in told.stderr
