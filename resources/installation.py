@@ -35,7 +35,7 @@ class Installation(dg.ConfigurableResource[None]):
         """The database of the responses. Raises ConfigInvalid when no setting names it."""
         url = self.settings().database_url
         if url is None:
-            fix = "`collect up` sets it for its own processes; for a command by hand: export COLLECT_DATABASE_URL=\"$(collect db url)\""
+            fix = '`collect up` sets it for its own processes; for a command by hand: export COLLECT_DATABASE_URL="$(collect db url)"'
             raise ConfigInvalid("COLLECT_DATABASE_URL is not set.", fix=fix)
         return url
 

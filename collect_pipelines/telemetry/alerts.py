@@ -62,7 +62,9 @@ def _of_integration(row: Ledger, late_after_seconds: float) -> list[Alert]:
         found.append(Alert("late", row.integration, "critical", row.form, text, f"{show} names the reason and the fix."))
     if row.dead_lettered:
         text = f"{row.integration} ({row.kind}) of form {row.form}: the receiver refused {row.dead_lettered} for good."
-        found.append(Alert("dead_letters", row.integration, "warning", row.form, text, "`collect failures list` shows each with its reason."))
+        found.append(
+            Alert("dead_letters", row.integration, "warning", row.form, text, "`collect failures list` shows each with its reason.")
+        )
     return found
 
 
