@@ -155,7 +155,7 @@ def test_a_file_that_is_no_warehouse_blocks_and_is_left_alone(path: Path, conten
     with pytest.raises(Blocked, match="not a DuckDB file") as raised:
         warehouse(path).deliver(FIRST)
 
-    assert raised.value.fix is not None and "backfill" in raised.value.fix
+    assert raised.value.fix is not None and "filled from Postgres anew" in raised.value.fix
     assert path.read_bytes() == content
 
 

@@ -70,7 +70,7 @@ class Loader:
             if stored.get(name, needed) != needed:
                 raise Blocked(
                     f"Column {name} of {self.dataset}.{table} holds {stored[name]}, the form needs {needed}.",
-                    fix=f"Rename or drop that column in {self.database.path}, then run `collect backfill` for this integration.",
+                    fix=f"Rename that column in {self.database.path}, then resume; older answers stay in the renamed one.",
                 )
 
     def _prove(self, connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, removes: bool) -> None:

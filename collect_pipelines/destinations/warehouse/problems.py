@@ -89,4 +89,4 @@ def _plain(cause: BaseException) -> str:
 
 
 def _rebuild(path: Path) -> str:
-    return f"Move {path} away and run `collect backfill` for this integration: the warehouse is rebuilt from Postgres."
+    return f"Move {path} away, pause this integration and add another with `collect integrations add`: it is filled from Postgres anew."
