@@ -13,6 +13,7 @@ import dagster as dg
 from assets.coalescing import Coalescer, Totals
 from assets.draining import Drain
 from assets.events import Event, events_of
+from assets.lines import log_reports
 from assets.names import LANE_TAG, VALIDATION_LANE, job_name, run_owner
 from assets.partitions import FORMS
 from collect_pipelines.sync.report import Report
@@ -36,21 +37,24 @@ def pool_storage(instance: dg.DagsterInstance) -> None:
 
 
 class Teller:
-    """Turns reports into events, coalesced, and makes sure that each form is known as a partition."""
+    """Turns reports into log lines and, coalesced, into events, and makes sure that each form is known as a partition."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
         self._instance = instance
+        self._run_id = run_id
         self._coalescer = Coalescer()
         self._known: set[str] = set()
 
     def tell(self, reports: list[Report]) -> Iterator[Event]:
         """The events that are due now that these reports came in."""
+        log_reports(reports, self._run_id)
         for report in reports:
             self._coalescer.add(report)
         yield from self._events(self._coalescer.due(time.monotonic()))
 
     def rest(self, reports: list[Report]) -> Iterator[Event]:
         """Everything not told yet."""
+        log_reports(reports, self._run_id)
         for report in reports:
             self._coalescer.add(report)
         yield from self._events(self._coalescer.rest())
@@ -74,7 +78,7 @@ def lane_job(kind: str) -> dg.JobDefinition:
     )
     def drain(context: dg.OpExecutionContext, installation: Installation) -> Iterator[Event]:
         pool_storage(context.instance)
-        teller = Teller(context.instance)
+        teller = Teller(context.instance, context.run_id)
         with Drain(installation.lane(kind, run_owner(context.run_id))) as working:
             try:
                 # Yielded, not logged: what goes through context.log_event would be stored only when the run ends.

@@ -7,6 +7,7 @@ A backfill is a run per form, Dagster's default (`BackfillPolicy.multi_run`): ea
 import dagster as dg
 
 from assets.coalescing import Totals
+from assets.lines import log_reports
 from assets.names import run_owner
 from collect_pipelines.errors import Blocked
 from resources.installation import Installation
@@ -20,6 +21,7 @@ def drain_form(context: dg.AssetExecutionContext, installation: Installation, ki
     totals = Totals(kind, form)
     lane = installation.lane(kind, run_owner(context.run.run_id))
     for report in lane.drain(frozenset({form})):
+        log_reports([report], context.run.run_id)
         totals.add(report)
     return totals
 

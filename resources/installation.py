@@ -53,5 +53,8 @@ class Installation(dg.ConfigurableResource[None]):
     def lane(self, kind: str, owner: str) -> "Lane":
         """The lane of this kind: `validation` or the kind of a destination."""
         from collect_pipelines.sync.lane import Lane
+        from collect_pipelines.telemetry.logs import configure_logging
 
+        # Whoever works a lane tells it in the one log; this is the first that such a process asks of us.
+        configure_logging(self.settings())
         return Lane(self.database_url(), self.settings(), kind, owner)

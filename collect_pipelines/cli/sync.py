@@ -1,5 +1,6 @@
 """`collect sync`: validate and deliver here and now."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def run_lanes(settings: Settings, url: str, kinds: list[str], form: str | None) 
     import os
 
     from collect_pipelines.sync.lane import Lane
+    from collect_pipelines.telemetry.logs import configure_logging
 
+    configure_logging(settings, sys.stderr.buffer)  # standard output is for the data
     forms = frozenset({form}) if form else None
     for kind in (VALIDATION, *kinds):
         yield from Lane(url, settings, kind, f"collect-sync:{os.getpid()}").drain(forms)
