@@ -105,7 +105,7 @@ def forms_sensor(context: dg.SensorEvaluationContext, installation: Installation
 def _look(kind: str, instance: dg.DagsterInstance, installation: Installation, cursor: str | None, now: float) -> tuple[Situation, Memory]:
     memory = Memory.read(cursor)
     with installation.database() as database, database.begin() as connection:
-        lease = next((lease for lease in list_leases(connection) if lease.name == f"lane:{kind}"), None)
+        lease = next(iter(list_leases(connection, f"lane:{kind}")), None)
         work = _has_work(connection, kind)
     held, holder, seen = False, None, ""
     if lease is not None and lease.owner is not None:

@@ -78,12 +78,10 @@ def hold_lease(connection: Connection, lease_: Lease) -> None:
         raise _lost(lease_)
 
 
-def list_leases(connection: Connection) -> list[LeaseRecord]:
-    """All leases by name, also those that expired."""
-    return [
-        LeaseRecord(row.name, row.owner or None, row.epoch, row.expires_at)
-        for row in connection.execute(select(lease).order_by(lease.c.name))
-    ]
+def list_leases(connection: Connection, name: str | None = None) -> list[LeaseRecord]:
+    """All leases by name, also those that expired; with a name only that one, if it was ever taken."""
+    query = select(lease).order_by(lease.c.name) if name is None else select(lease).where(lease.c.name == name)
+    return [LeaseRecord(row.name, row.owner or None, row.epoch, row.expires_at) for row in connection.execute(query)]
 
 
 def _mine(lease_: Lease) -> tuple[ColumnElement[bool], ...]:

@@ -7,9 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from collect_pipelines.errors import CollectError, Unavailable
 from collect_pipelines.sync.report import Report
+from collect_pipelines.sync.stacks import where_from
 from collect_pipelines.sync.work import Item, Work
+from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["Crew", "Done"]
+
+log = get_logger(__name__)
 
 SLOW_SECONDS = 1.0  # a micro-batch usually takes less
 
@@ -71,7 +75,10 @@ class Crew:
             return self._failed(item, exc.message)
         except Exception as exc:  # noqa: BLE001 - one item must not stop the lane (promise 7)
             # Promise 10: messages of strangers may hold answers
-            return self._failed(item, exc.message if isinstance(exc, CollectError) else type(exc).__name__)
+            message = exc.message if isinstance(exc, CollectError) else type(exc).__name__
+            told = {"error.type": type(exc).__name__, "error.stack": where_from(exc)}
+            log.error("item_failed", lane=self._work.kind, form=item.form, integration=item.name, **told)
+            return self._failed(item, message)
 
     def _failed(self, item: Item, message: str) -> Report:
         return Report(lane=self._work.kind, form=item.form, integration=item.name, outcome="failed", message=message)

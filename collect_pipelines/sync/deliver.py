@@ -2,7 +2,6 @@
 
 import random
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from collect_pipelines.sync.membership import oldest_age_seconds, storable
 from collect_pipelines.sync.plugs import Finder, Plug, Plugs, installed_destination
 from collect_pipelines.sync.report import Report
 from collect_pipelines.sync.retry import next_wait
+from collect_pipelines.sync.stacks import where_from
 from collect_pipelines.sync.tenure import LEASE_SECONDS, Tenure, wall_seconds
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.telemetry.logs import get_logger
@@ -26,8 +26,6 @@ from collect_pipelines.telemetry.logs import get_logger
 __all__ = ["Courier"]
 
 log = get_logger(__name__)
-
-STACK_FRAMES = 6
 
 
 class Courier:
@@ -182,7 +180,7 @@ class _Errand:
             form=self._integration.form,
             batch_no=attempt.stored.batch_no,
             attempt=attempt.stored.attempts,
-            **{"error.type": name, "error.stack": _stack(exc)},
+            **{"error.type": name, "error.stack": where_from(exc)},
         )
         return self._postpone(attempt, TryLater(f"The plug-in {self._integration.kind} failed with {name}.", unknown=True))
 
@@ -221,9 +219,3 @@ class _Errand:
     def _release(self) -> None:
         with suppress(Unavailable), self._database.begin() as connection:
             release_lease(connection, self._lease)
-
-
-def _stack(exc: Exception) -> str:
-    """Where it came from, without values: file:line function."""
-    frames = traceback.extract_tb(exc.__traceback__)[-STACK_FRAMES:]
-    return " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)

@@ -96,7 +96,7 @@ def test_an_edit_lands_when_its_write_fails(desk: Desk, name: str) -> None:
 def test_a_late_copy_of_an_edit_changes_nothing_after_a_newer_one(desk: Desk) -> None:
     desk.deliver(*people("Asha"))
     desk.server.service.forget_calls()
-    desk.server.faults.add(Fault(applied="later", shown="cut", delay=0.5, operations=frozenset({WRITE})))
+    desk.server.faults.add(Fault(applied="later", shown="cut", delay=4.0, operations=frozenset({WRITE})))
     with pytest.raises(TryLater) as lost:
         desk.deliver(entry("r-asha", 2, "second", 2, revision=2), number=2)
     assert lost.value.unknown

@@ -28,6 +28,14 @@ TYPES: dict[str, pl.DataType] = {
     "datetime": pl.Datetime("us", "UTC"),
 }
 
+CHOICES = {"choices": [{"code": "a", "label": "A"}]}
+NEEDED: dict[str, dict[str, Any]] = {
+    "select_one": CHOICES,
+    "select_multiple": CHOICES,
+    "repeat": {"questions": [{"key": "inside", "type": "text", "label": "Inside"}]},
+}
+"""What a question of the type can't be without."""
+
 
 class MemoryContext:
     """What the core lends, kept in dictionaries."""
@@ -75,7 +83,8 @@ def warehouse(path: Path, form: str = "household", **config: Any) -> Warehouse:
 
 def column(key: str, type_: str = "text", **question: Any) -> Column:
     """A column named after its key."""
-    definition = Question.model_validate({"key": key, "type": type_, "label": key.capitalize(), **question})
+    needed = NEEDED.get(type_, {})
+    definition = Question.model_validate({"key": key, "type": type_, "label": key.capitalize(), **needed, **question})
     return Column(key=key, name=f"q_{key}", type=type_, label=key.capitalize(), question=definition)
 
 

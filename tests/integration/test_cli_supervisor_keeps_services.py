@@ -151,7 +151,8 @@ def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path, folder:
             pass
 
     assert "COLLECT_INGEST_PORT" in str(caught.value.fix)
-    assert not (tmp_path / "data").exists()
+    assert starts(folder) == []
+    assert not (tmp_path / "data" / "logs").exists()
 
 
 def test_dagster_gets_its_home_its_schema_and_no_telemetry(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

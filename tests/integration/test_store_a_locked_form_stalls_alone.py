@@ -60,7 +60,8 @@ def test_a_table_locked_by_a_migration_is_told_as_busy(database: Database) -> No
     async def send() -> None:
         async with writing(database.url) as writer:
             with psycopg.connect(database.url) as stranger:
-                stranger.execute("lock table collect.response in access exclusive mode")
+                # In a thread: a connection of the writer that is being prepared holds the lock until this loop goes on.
+                await asyncio.to_thread(stranger.execute, "lock table collect.response in access exclusive mode")
                 with pytest.raises(Unavailable):
                     await writer.accept(submission(form_id))
             await until(lambda: writer.ready)
