@@ -1,4 +1,4 @@
-"""`collect failures`: what validation holds back, and what a receiver refused for good."""
+"""`collect failures`: what validation holds back, what a receiver refused for good, and what a person decides about the first."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import click
 
 from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.options import json_option, pass_settings
-from collect_pipelines.cli.output import emit
+from collect_pipelines.cli.output import emit, print_json, say
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+ACTOR = "cli"  # who decided, as the audit trail names it
+
 
 @click.group()
 def command() -> None:
-    """List the responses that are held back, with the reason of each."""
+    """List the responses that are held back, with the reason of each, and decide about them."""
 
 
 @command.command("list")
@@ -43,6 +45,45 @@ def list_command(settings: Settings, form: str | None, limit: int, as_json: bool
         rows=[*map(_quarantined, quarantined), *map(_refused, refused)],
         empty="Nothing is held back.",
     )
+
+
+@command.command()
+@click.argument("form")
+@click.argument("position", type=click.IntRange(min=1))
+@json_option
+@pass_settings
+def release(settings: Settings, form: str, position: int, as_json: bool) -> None:
+    """Deliver what validation holds at POSITION as it is: the same answers as a new revision, not judged again."""
+    with transaction(settings) as connection:
+        from collect_pipelines.store.forms import find_form
+        from collect_pipelines.store.validation import release as let_through
+
+        record = find_form(connection, form)
+        released = let_through(connection, record.form_id, position, ACTOR)
+    if as_json:
+        print_json({"form": record.reference, "position": position, "state": "released", "released_position": released})
+    else:
+        say(f"Position {position} of {record.reference} goes on as position {released}. To deliver now: collect sync")
+
+
+@command.command()
+@click.argument("form")
+@click.argument("position", type=click.IntRange(min=1))
+@click.option("--reason", required=True, help="Why, in your words, without answers; kept in the audit trail.")
+@json_option
+@pass_settings
+def discard(settings: Settings, form: str, position: int, reason: str, as_json: bool) -> None:
+    """Never deliver what validation holds at POSITION; its answers stay in the log."""
+    with transaction(settings) as connection:
+        from collect_pipelines.store.forms import find_form
+        from collect_pipelines.store.validation import discard as leave_out
+
+        record = find_form(connection, form)
+        leave_out(connection, record.form_id, position, ACTOR, reason)
+    if as_json:
+        print_json({"form": record.reference, "position": position, "state": "discarded", "reason": reason})
+    else:
+        say(f"Position {position} of {record.reference} is discarded: no destination gets it.")
 
 
 def _quarantined(one: "Quarantined") -> tuple[Any, ...]:

@@ -130,7 +130,7 @@ def release(connection: Connection, form_id: int, position: int, actor: str) -> 
     """
     Lets a held entry through as a new log entry with the same answers, and returns its position.
 
-    Raises NotFound (nothing is held there), Conflict (the response was edited or deleted meanwhile).
+    Raises NotFound (nothing is held there), Conflict (decided already, or the response was edited or deleted meanwhile).
     """
     # Promise 3: a new position is only given under the lock of the form's row.
     head = connection.execute(select(form.c.head).where(form.c.form_id == form_id).with_for_update(key_share=True)).scalar()
@@ -154,10 +154,14 @@ def release(connection: Connection, form_id: int, position: int, actor: str) -> 
     return int(head) + 1
 
 
-def discard(connection: Connection, form_id: int, position: int, actor: str) -> None:
-    """Decides that a held entry is never delivered; it stays in the log. Raises NotFound when nothing is held there."""
+def discard(connection: Connection, form_id: int, position: int, actor: str, reason: str = "") -> None:
+    """
+    Decides that a held entry is never delivered; it stays in the log, and the reason in the audit trail.
+
+    Raises NotFound (nothing is held there), Conflict (decided already).
+    """
     _held(connection, form_id, position)
-    _decide(connection, form_id, position, actor, "discarded", None)
+    _decide(connection, form_id, position, actor, "discarded", None, {"reason": reason} if reason else {})
 
 
 _QUARANTINED = (
@@ -177,15 +181,25 @@ def _quarantined(connection: Connection, query: Any) -> list[Quarantined]:
 
 
 def _held(connection: Connection, form_id: int, position: int) -> Any:
-    at = quarantine.c.form_id == form_id, quarantine.c.position == position, quarantine.c.state == "held"
+    at = quarantine.c.form_id == form_id, quarantine.c.position == position
     row = connection.execute(select(quarantine).where(*at).with_for_update()).one_or_none()
     if row is None:
         raise NotFound(f"Nothing is held at position {position}.", fix="`collect failures list` shows what is held.")
+    if row.state != "held":
+        raise Conflict(f"The entry at position {position} was {row.state} already.", fix="`collect failures list` shows what is held.")
     return row
 
 
-def _decide(connection: Connection, form_id: int, position: int, actor: str, state: str, released_position: int | None) -> None:
+def _decide(
+    connection: Connection,
+    form_id: int,
+    position: int,
+    actor: str,
+    state: str,
+    released_position: int | None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
     values = {"state": state, "decided_at": func.clock_timestamp(), "decided_by": actor, "released_position": released_position}
     at = quarantine.c.form_id == form_id, quarantine.c.position == position
     connection.execute(update(quarantine).where(*at).values(values))
-    record_audit(connection, actor, f"quarantine.{state}", f"{form_id}:{position}")
+    record_audit(connection, actor, f"quarantine.{state}", f"{form_id}:{position}", detail)

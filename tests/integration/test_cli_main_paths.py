@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from collect_pipelines.cli.root import collect
 from collect_pipelines.local.children import Child
@@ -223,6 +224,36 @@ def test_a_held_response_is_nowhere_told_as_delivered(installation: Collect, dat
     assert "place.required" in installation("failures", "list").stdout
     assert "collect failures list" in installation("status").stderr
     installation("sync")
+
+
+def test_a_person_decides_about_held_responses_and_what_is_released_is_delivered(installation: Collect, database_url: str) -> None:
+    installation("integrations", "add", "warehouse", "--form", "visit")
+    database = Database(database_url)
+    with database.begin() as connection:
+        fill(connection, find_form(connection, "visit").form_id, 2)
+    installation("sync", code=5)
+    released = installation.json("failures", "release", "visit", "1")
+    discarded = installation.json("failures", "discard", "visit", "2", "--reason", "sent by a test phone")
+    again = installation("failures", "release", "visit", "1", code=3)
+    installation("failures", "release", "visit", "9", code=4)
+    installation("failures", "discard", "visit", "1", code=2)
+    installation("sync")
+    with database.begin() as connection:
+        trail = connection.execute(
+            text("select actor, action, detail from collect.audit where action like 'quarantine.%' order by 1, 2")
+        ).all()
+    database.dispose()
+    delivered = [(one["position"], one["deliveries"][0]["outcome"]) for one in installation.json("trace", "r-1")["entries"]]
+
+    assert released == {"form": "visit", "position": 1, "state": "released", "released_position": 3}
+    assert discarded == {"form": "visit", "position": 2, "state": "discarded", "reason": "sent by a test phone"}
+    assert "released already" in again.stderr and "Next:  " in again.stderr
+    assert delivered == [(1, "quarantined"), (3, "delivered")]
+    assert installation.json("failures", "list")["quarantined"] == []
+    assert [tuple(line) for line in trail] == [
+        ("cli", "quarantine.discarded", {"reason": "sent by a test phone"}),
+        ("cli", "quarantine.released", {}),
+    ]
 
 
 def test_what_waits_for_a_person_or_a_resume_is_told_as_such(served: Collect) -> None:

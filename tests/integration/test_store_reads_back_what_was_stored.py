@@ -152,8 +152,10 @@ def test_a_held_entry_is_let_through_as_a_new_entry(database: Database, form_id:
         decided = quarantined_at(connection, form_id, 4)
         assert decided is not None
         assert (decided.state, decided.decided_by, decided.released_position) == ("released", "operator", 11)
-        with pytest.raises(NotFound):
+        with pytest.raises(Conflict, match="released already"):
             release(connection, form_id, 4, "operator")
+        with pytest.raises(NotFound):
+            release(connection, form_id, 5, "operator")
 
     assert (released.position, released.revision, released.operation) == (11, 2, "release")
     assert released.answers == original.answers
@@ -168,9 +170,12 @@ def test_a_held_entry_that_was_edited_since_is_not_let_through(database: Databas
     with pytest.raises(Conflict), database.begin() as connection:
         release(connection, form_id, 4, "operator")
     with database.begin() as connection:
-        discard(connection, form_id, 4, "operator")
+        discard(connection, form_id, 4, "operator", "the correction counts")
         assert list_quarantined(connection) == []
-    assert scalar(database, "select count(*) from collect.audit where action = 'quarantine.discarded'") == 1
+        with pytest.raises(Conflict, match="discarded already"):
+            discard(connection, form_id, 4, "operator")
+    kept = scalar(database, "select detail ->> 'reason' from collect.audit where action = 'quarantine.discarded'")
+    assert kept == "the correction counts"
 
 
 def test_an_integration_starts_at_the_first_response_or_at_the_next(database: Database, form_id: int) -> None:
