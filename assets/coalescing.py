@@ -42,8 +42,8 @@ class Totals:
 
     @property
     def state(self) -> str:
-        """The outcome, or `quarantined` when validation held rows back: a change of it is told at once."""
-        return "quarantined" if self.quarantined and self.outcome == "validated" else self.outcome
+        """The outcome, `quarantined` when validation held rows back, `idle` when there was nothing to do: a change is told at once."""
+        return "quarantined" if self.quarantined and self.outcome == "validated" else self.outcome or "idle"
 
     def add(self, report: Report) -> None:
         """Counts one more report."""
@@ -57,7 +57,7 @@ class Totals:
         self.api_calls += report.api_calls
         self.quota_wait_seconds += report.quota_wait_seconds
         self.oldest_age_seconds = max(self.oldest_age_seconds, report.oldest_age_seconds)
-        self.through_position = max(self.through_position, report.to_position if landed else 0)
+        self.through_position = max(self.through_position, report.to_position if landed else report.from_position - 1)
         self.outcome, self.message = report.outcome, report.message
         for name, count in report.checks.items():
             self.checks[name] = self.checks.get(name, 0) + count.failed

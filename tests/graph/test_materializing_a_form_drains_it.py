@@ -70,10 +70,15 @@ def test_the_check_of_the_form_holds_rows_back_with_a_warning_and_lets_the_other
 def test_a_form_with_nothing_new_is_materialized_without_work(
     instance: dg.DagsterInstance, installation: Installation, household: Household
 ) -> None:
+    household.accept(3)
+    materialize(instance, installation, validated, warehouse)
     result = materialize(instance, installation, validated, warehouse)
 
     assert result.success
-    assert metadata(result, "warehouse")["rows_delivered"] == 0
+    for asset in ("validated", "warehouse"):
+        told = metadata(result, asset)
+        assert (told["through_position"], told["state"]) == (3, "idle")
+        assert (told["rows_new"], told["rows_delivered"], told["batches"]) == (0, 0, 0)
     (check,) = result.get_asset_check_evaluations()
     assert check.passed
 
