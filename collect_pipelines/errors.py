@@ -136,12 +136,14 @@ class TryLater(DeliveryError):
 
     exit_code = 6
 
-    def __init__(self, message: str | None = None, *, after: float | None = None, unknown: bool = False) -> None:
+    def __init__(self, message: str | None = None, *, after: float | None = None, unknown: bool = False, quota_wait: bool = False) -> None:
         """
         after: seconds to wait before the same batch is sent again; None leaves it to the retry arithmetic.
         unknown: True when the batch may have been applied (timeout, 5xx, cut connection); False when it surely was not.
+        quota_wait: True when nothing was begun, only the batch's turn under a quota was waited for: that counts as no attempt.
         """
         self.after = after
+        self.quota_wait = quota_wait
         self.unknown = unknown
         super().__init__(message)
 

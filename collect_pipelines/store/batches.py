@@ -154,15 +154,19 @@ def begin_attempt(connection: Connection, batch_: StoredBatch, lease: Lease) -> 
     return _stored(row)
 
 
-def postpone_batch(connection: Connection, batch_: StoredBatch, lease: Lease, after_seconds: float, *, unknown: bool, error: str) -> None:
+def postpone_batch(
+    connection: Connection, batch_: StoredBatch, lease: Lease, after_seconds: float, *, unknown: bool, error: str, begun: bool = True
+) -> None:
     """
     Keeps the batch for another attempt after so many seconds, an hour at most. Raises LeaseLost.
 
     unknown: True when this attempt may have been applied.
+    begun: False when it only waited for its turn under a quota; then it counts as no attempt.
     """
     _own(connection, batch_.integration_id, lease)
     maybe = batch.c.unknown | unknown
     values = {"unknown": maybe, "state": case((maybe, "sending"), else_="planned"), "error": error}
+    values |= {} if begun else {"attempts": batch.c.attempts - 1}
     changed = connection.execute(update(batch).where(*_is(batch_), *_ours(lease)).values(values))
     if not changed.rowcount:
         raise _fenced(batch_)

@@ -166,7 +166,9 @@ class _Errand:
         waited = self._courier.waited
         waited[self._integration.integration_id] = waited.get(self._integration.integration_id, 0.0) + quota_wait
         with self._database.begin() as connection:
-            postpone_batch(connection, attempt.stored, self._lease, wait, unknown=exc.unknown, error=storable(exc.message))
+            waited_only = exc.quota_wait and not exc.unknown
+            error = storable(exc.message)
+            postpone_batch(connection, attempt.stored, self._lease, wait, unknown=exc.unknown, error=error, begun=not waited_only)
             release_lease(connection, self._lease)
         return self._told("postponed", message=exc.message, retry_in_seconds=wait, quota_wait_seconds=quota_wait)
 

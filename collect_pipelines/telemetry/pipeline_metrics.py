@@ -38,7 +38,7 @@ LEDGER_GAUGES = {
 BATCH_COUNTERS = {
     "collect_batches_total": ("batches", "Batches landed."),
     "collect_batches_parked_total": ("parked", "Batches given up after many attempts, their responses being dead letters."),
-    "collect_batch_retries_total": ("retries", "Attempts beyond the first one of a batch."),
+    "collect_batch_retries_total": ("retries", "Attempts beyond the first one of a batch; waiting for quota is none."),
     "collect_batch_rows_total": ("rows", "Rows in landed batches."),
     "collect_batch_seconds_total": ("seconds", "Seconds spent in deliveries."),
     "collect_batch_api_calls_total": ("api_calls", "Calls to the receiver's interface."),

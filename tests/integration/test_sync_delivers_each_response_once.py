@@ -15,6 +15,7 @@ from collect_pipelines.errors import Blocked, Refused, TryLater
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations, set_integration_state
+from collect_pipelines.store.ledger import batch_totals
 from tests.integration.sync_tools import Shelf, on_shelf, one_database, scene, shelf, submission
 
 if TYPE_CHECKING:
@@ -153,6 +154,25 @@ def test_a_postponed_batch_waits_and_then_comes_again_as_it_was(database: Databa
     assert calls[0][2] == calls[1][2]
     assert on_shelf(it.path) == [("a", 1, "create"), ("b", 1, "create")]
     assert it.accounted() == {"delivered": 2, "pending": 1}
+
+
+def test_waiting_for_quota_is_no_attempt_and_no_retry(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    it.create("a")
+    turns = iter((True, True, False))
+
+    def wait_for_quota(batch: Batch) -> None:
+        if next(turns):
+            raise TryLater("Waiting for quota.", after=0.0, quota_wait=True)
+
+    courier = it.courier(shelf(before=wait_for_quota))
+    outcomes = [report.outcome for report in (courier.deliver(it.integration_id) for _ in range(3)) if report]
+    with database.begin() as connection:
+        (totals,) = [row for row in batch_totals(connection) if row["integration"] == it.integration.name]
+
+    assert outcomes == ["postponed", "postponed", "delivered"]
+    assert [call[0] for call in on_shelf(it.path, "select attempt from calls")] == [1, 1, 1]
+    assert (it.batch("attempts"), it.batch("unknown"), totals["retries"]) == (1, False, 0)
 
 
 def test_a_clock_set_back_does_not_leave_a_postponed_batch_waiting_for_it(database: Database, tmp_path: Path) -> None:

@@ -49,7 +49,14 @@ class Tokens:
         }
 
     def reserve(self, *, reads: int = 0, writes: int = 0) -> None:
-        """Holds so many tokens for the calls to come; raises TryLater with the wait when there are not enough, keeping what it got."""
+        """
+        Holds so many tokens for the calls to come, before the first of them.
+
+        Raises TryLater (a wait for quota, no attempt) when there are not enough, keeping what it got.
+        """
+        self._hold(reads, writes, begun=False)
+
+    def _hold(self, reads: int, writes: int, *, begun: bool) -> None:
         now = self._clock()
         if now - self._held_since > KEPT_SECONDS:
             self._held.clear()
@@ -60,14 +67,15 @@ class Tokens:
             wait = self._context.take_quota(sorted(buckets, key=lambda one: one.key))
             if wait > 0:
                 more = max(wanted[kind] - self._held[kind] for kind in missing) - 1
-                raise TryLater("Waiting for Google's quota.", after=wait + more / min(one.rate for one in buckets))
+                after = wait + more / min(one.rate for one in buckets)
+                raise TryLater("Waiting for Google's quota.", after=after, quota_wait=not begun)
             self._held.update(missing)
 
     def take(self, kind: Kind) -> None:
         """Takes the token of one call; raises TryLater when there is none."""
         if not self._held[kind]:
             held = dict(self._held)
-            self.reserve(reads=held.get("read", 0) + (kind == "read"), writes=held.get("write", 0) + (kind == "write"))
+            self._hold(held.get("read", 0) + (kind == "read"), held.get("write", 0) + (kind == "write"), begun=True)
         self._held[kind] -= 1
 
     def refused(self, kind: Kind) -> float:
