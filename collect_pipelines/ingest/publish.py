@@ -83,4 +83,4 @@ def _asked_version(form: OpenForm, request: Request) -> tuple[int, FormDefinitio
 
 
 def _summary(record: FormRecord) -> dict[str, Any]:
-    return {"form": record.reference, "title": record.title, "state": record.state, "version": record.version, "responses": record.head}
+    return {"form": record.reference, "title": record.title, "state": record.state, "version": record.version, "entries": record.head}

@@ -313,7 +313,11 @@ def test_a_definition_that_is_wrong_or_incompatible_is_refused_with_every_fault(
 
 
 def test_forms_are_listed_shown_and_offered_as_a_schema(client: httpx.Client) -> None:
-    assert {"household", "once"} <= {form["form"] for form in client.get("/v1/forms").json()["forms"]}
+    listed = {form["form"]: form for form in client.get("/v1/forms").json()["forms"]}
+    assert {"household", "once"} <= set(listed)
+    # the length of the log, edits included: it is not called responses
+    assert all(isinstance(form["entries"], int) and "responses" not in form for form in listed.values())
+    assert client.get("/v1/forms/once").json()["entries"] == listed["once"]["entries"]
     shown = client.get(FORM).json()
     schema = client.get(f"{FORM}/schema")
 
