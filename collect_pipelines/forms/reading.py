@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, Question
-from collect_pipelines.forms.faults import Faults, Place, spell
+from collect_pipelines.forms.faults import Faults, Place, key_fault, spell
 from collect_pipelines.forms.file_schema import form_json_schema
 from collect_pipelines.forms.form_faults import form_faults
 from collect_pipelines.forms.writing import write_form
@@ -38,6 +38,7 @@ def read_form(text: str | bytes, source: str = "form.yaml") -> FormDefinition:
         return FormDefinition.model_validate(tree.value)
     except ValidationError as exc:
         found = list(_faults(exc))
+        found += _key_faults(tree.value.get("questions"), ("questions",), {place for place, _ in found})
         found += _whole_form(tree.value, {place for place, _ in found})
         raise _invalid(source, [(_line(tree, place), place, message) for place, message in found]) from exc
     except RecursionError as exc:
@@ -106,6 +107,17 @@ def _fields_at(place: Place) -> list[str]:
     if "choices" in place:
         return list(Choice.model_fields)
     return list((Question if "questions" in place else FormDefinition).model_fields)
+
+
+def _key_faults(questions: Any, place: Place, known: set[Place]) -> Iterator[tuple[Place, str]]:
+    """Bad keys of questions with another fault too: pydantic does not look at the rules of a question with e.g. an unknown type."""
+    for index, item in enumerate(questions if isinstance(questions, list) else ()):
+        if isinstance(item, dict):
+            key, at = item.get("key"), (*place, index, "key")
+            fault = key_fault(key) if isinstance(key, str) and at not in known else None
+            if fault:
+                yield at, fault
+            yield from _key_faults(item.get("questions"), (*place, index, "questions"), known)
 
 
 def _whole_form(raw: dict[str, Any], known: set[Place]) -> Iterator[tuple[Place, str]]:

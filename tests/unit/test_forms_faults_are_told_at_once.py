@@ -21,6 +21,27 @@ def question(fields: str) -> tuple[str, ...]:
     return problems(f"{HEAD}  - {{key: a, label: A, {fields}}}\n")
 
 
+def test_a_bad_key_is_told_together_with_an_unknown_type_at_every_depth() -> None:
+    found = problems(
+        HEAD
+        + """\
+  - key: Phone No
+    type: txt
+  - key: home
+    type: group
+    questions:
+      - {key: Floor 1, type: nummer, label: Floor}
+"""
+    )
+
+    assert [problem.split(": ", 2)[:2] for problem in found] == [
+        ["visit.yaml:4", "questions[0].key"],
+        ["visit.yaml:5", "questions[0].type"],
+        ["visit.yaml:9", "questions[1].questions[0].type"],
+        ["visit.yaml:9", "questions[1].questions[0].key"],
+    ]
+
+
 def test_every_fault_comes_with_its_line_and_path() -> None:
     found = problems(
         """\
