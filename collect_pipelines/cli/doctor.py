@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -15,6 +15,9 @@ from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import emit, say
 from collect_pipelines.errors import CollectError
 from collect_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from collect_pipelines.store.database import Database
 
 __all__ = ["Diagnosis", "command", "diagnose"]
 
@@ -125,8 +128,23 @@ def _database(settings: Settings) -> Iterator[Diagnosis]:
             )
             state = migrations.status(url)
             yield _verdict("schema", list(state.pending), f"at {state.current}", "Run `collect db upgrade`.")
+            if not state.pending:
+                yield from _integrations(database)
         finally:
             database.dispose()
+
+
+def _integrations(database: "Database") -> Iterator[Diagnosis]:
+    from collect_pipelines.store.integrations import list_integrations
+
+    with database.begin() as connection:
+        found = list_integrations(connection)
+    blocked = [one for one in found if one.state == "blocked"]
+    for one in blocked:
+        fix = f"{one.fix} Then: collect integrations resume {one.name}" if one.fix else f"collect integrations resume {one.name}"
+        yield Diagnosis(f"integration {one.name}", "broken", one.reason or "It is blocked.", fix)
+    if not blocked:
+        yield Diagnosis("integrations", "ok", f"{len(found)}, none is blocked")
 
 
 def _servers(settings: Settings) -> Iterator[Diagnosis]:
