@@ -65,8 +65,11 @@ def report(error: BaseException) -> int:
 
 
 def _tell(error: CollectError) -> None:
-    click.echo(f"Error: {error.message}", err=True)
-    for problem in getattr(error, "problems", ()):
+    problems = getattr(error, "problems", ())
+    # the message of an error with problems repeats them, for whoever has the message only
+    said = error.message.partition(problems[0])[0].rstrip(" ") if problems else ""
+    click.echo(f"Error: {said or error.message}", err=True)
+    for problem in problems:
         click.echo(f"  {problem}", err=True)
     if error.fix:
         click.echo(f"Next:  {error.fix}", err=True)

@@ -3,14 +3,14 @@
 import http.client
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from collect_pipelines.errors import CollectError, Conflict, Invalid, NotFound, Unavailable
 
-__all__ = ["Answer", "FrontDoor"]
+__all__ = ["Answer", "FrontDoor", "place_lines"]
 
 TIMEOUT_SECONDS = 30.0  # a batch of 1,000 takes well under a second; the rest is a slow line
 PATIENCE_SECONDS = 60.0  # how long a command goes on trying while the endpoint is away: a restart takes seconds
@@ -31,12 +31,10 @@ class Answer:
         if self.status < 400:
             return self.document
         detail = str(self.document.get("detail") or self.document.get("title") or f"HTTP {self.status}")
-        places = [
-            f"{place.get('label') or place.get('pointer')}: {place.get('message')}"
-            for place in self.document.get("errors", ())
-            if place.get("message") != detail
-        ]
-        raise _kind(self.status)("\n  ".join([detail, *places]), fix=self.document.get("next_step"))
+        lines = [detail, *place_lines(self.document.get("errors", ()), known=detail)]
+        fix = self.document.get("next_step")
+        # for people the faults are in the lines above, not in a field of the answer
+        raise _kind(self.status)("\n  ".join(lines), fix=fix.replace("in `errors`", "above") if isinstance(fix, str) else None)
 
 
 class FrontDoor:
@@ -112,6 +110,18 @@ class FrontDoor:
         document = _document(text)
         said = str(document.get("title", f"HTTP {reply.status}"))
         return Answer(reply.status, document, {name.lower(): value for name, value in reply.getheaders()}), said
+
+
+def place_lines(places: Iterable[Mapping[str, Any]], known: str = "") -> list[str]:
+    """A line for each fault of an answer: question, label and message; without those that only repeat what is `known` already."""
+    lines = []
+    for place in places:
+        question, label = place.get("question"), place.get("label")
+        if question is None and place.get("message") == known:
+            continue
+        name = question or place.get("pointer")
+        lines.append(f"{name} ({label}): {place.get('message')}" if label and label != name else f"{name}: {place.get('message')}")
+    return lines
 
 
 def _document(text: bytes) -> dict[str, Any]:

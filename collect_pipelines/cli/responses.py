@@ -10,7 +10,7 @@ import click
 
 from collect_pipelines.cli.api_key import find_api_key
 from collect_pipelines.cli.connection import transaction
-from collect_pipelines.cli.front_door import FrontDoor
+from collect_pipelines.cli.front_door import FrontDoor, place_lines
 from collect_pipelines.cli.options import door_options, json_option, pass_settings
 from collect_pipelines.cli.output import emit, print_facts, print_json, say
 from collect_pipelines.errors import Invalid, NotFound
@@ -59,6 +59,8 @@ def submit(
         print_json(answer)
         return
     print_facts({name: value for name, value in answer.items() if not isinstance(value, list | dict)})
+    for line in place_lines(answer.get("errors", ())):
+        click.echo(f"  {line}")
     if not dry_run and "id" in answer:
         say(f"Next: collect trace {answer['id']}")
 

@@ -123,7 +123,7 @@ def test_an_incompatible_change_is_refused_with_what_to_do(installation: Collect
     file.write_text(FORM.replace("integer", "text").replace(", min: 1, max: 500", ""))
     told = installation("forms", "publish", str(file), code=3)
 
-    assert "people" in told.stderr
+    assert told.stderr.count("was integer and is now text") == 1
     assert "Next:" in told.stderr
 
 
@@ -266,13 +266,16 @@ def test_what_waits_for_a_person_or_a_resume_is_told_as_such(served: Collect) ->
 
     assert (again["pending"], again["blocked"], again["reports"]) == (1, ["visit-google-sheets"], [])
     assert "the integration is paused" in served("trace", "visit-1").stdout
+    (told,) = [one for one in served.json("doctor", code=7)["checks"] if one["state"] == "broken"]
+    assert told["check"] == "integration visit-google-sheets" and "/nowhere.json" in told["detail"]
+    assert told["fix"].endswith("Then: collect integrations resume visit-google-sheets")
 
 
 def test_a_refused_answer_names_the_question(served: Collect) -> None:
     told = served("responses", "submit", "visit", input='{"place": "Market", "people": 501}', code=3)
     dry = served("responses", "submit", "visit", "--dry-run", input='{"place": "Market", "people": 3}')
 
-    assert "How many?" in told.stderr
+    assert "people (How many?): " in told.stderr and "`errors`" not in told.stderr
     assert dry.exit_code == 0
     assert served.json("status")["forms"][0]["accepted"] == 0
 
