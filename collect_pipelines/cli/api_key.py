@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from collect_pipelines.errors import NotFound
+from collect_pipelines.local.folders import make_data_folder
 from collect_pipelines.settings import Settings
 
 __all__ = ["find_api_key", "key_file", "save_api_key"]
@@ -17,7 +18,7 @@ def key_file(settings: Settings) -> Path:
 def save_api_key(settings: Settings, text: str) -> Path:
     """Keeps the key for later commands on this machine."""
     path = key_file(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_data_folder(path.parent)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

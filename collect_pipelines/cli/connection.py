@@ -30,6 +30,7 @@ def database_url(settings: Settings, *, create: bool = False) -> Iterator[str]:
         yield settings.database_url
         return
     from collect_pipelines.cli.output import say
+    from collect_pipelines.local.folders import make_data_folder
     from collect_pipelines.local.postgres import EmbeddedPostgres
 
     folder = settings.data_dir / "postgres"
@@ -40,6 +41,7 @@ def database_url(settings: Settings, *, create: bool = False) -> Iterator[str]:
             f"There is no database yet: {folder} is empty and COLLECT_DATABASE_URL is not set.",
             fix=f"Run `collect up` (or `collect db upgrade`) first, or name the data folder, {named}",
         )
+    make_data_folder(settings.data_dir)
     with EmbeddedPostgres(folder, settings.postgres_port, progress=say) as server:
         yield server.url()
 

@@ -13,6 +13,7 @@ from typing import Self
 from collect_pipelines.errors import CollectError, Unavailable
 from collect_pipelines.local.application import Application, child_environment
 from collect_pipelines.local.children import Child, StopStep
+from collect_pipelines.local.folders import make_data_folder
 from collect_pipelines.local.logs import LogFile
 from collect_pipelines.local.occupancy import Occupancy
 from collect_pipelines.local.postgres import EmbeddedPostgres
@@ -77,7 +78,7 @@ class Supervisor:
         return self.settings.data_dir / "logs"
 
     def __enter__(self) -> Self:
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_folder(self.settings.data_dir)
         self._occupancy.take()
         try:
             # Nothing is started on a machine where it could not all run.

@@ -1,6 +1,7 @@
 """The warehouse shows one typed row per response: the newest revision, whatever comes twice or late (promises 5 and 6)."""
 
 import json
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import duckdb
 import pytest
 
 from collect_pipelines.destinations.interface import Outcome
+from collect_pipelines.destinations.warehouse.database import database
 from collect_pipelines.errors import LeaseLost
 from tests.contract.warehouse_fakes import AGE, NAME, MemoryContext, batch, column, entry, query, warehouse
 
@@ -24,6 +26,25 @@ def test_new_responses_become_rows_and_each_row_has_an_outcome(path: Path) -> No
 
     assert delivery.outcomes == (Outcome.delivered(), Outcome.delivered())
     assert query(path, ROWS) == [("r1", 1, "Asha", 31), ("r2", 1, "Bela", None)]
+
+
+def test_nobody_else_on_the_machine_can_read_the_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    before = os.umask(0o022)
+    try:
+        loader = warehouse(folder / "warehouse.duckdb")
+        loader.deliver(batch(entry("r1", 1, "Asha", 31)))
+        with database(folder / "warehouse.duckdb").writing() as writer:
+            writer.connection.execute("CREATE TABLE probe (x INTEGER)")  # until the next checkpoint it is in DuckDB's log only
+            rights = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        after = os.umask(0o022)
+    finally:
+        os.umask(before)
+
+    assert {"warehouse.duckdb", "warehouse.duckdb.wal", "warehouse.read.duckdb", "warehouse.duckdb.dlt"} <= set(rights)
+    assert {name: oct(mode) for name, mode in rights.items() if mode & 0o077} == {}
+    assert folder.stat().st_mode & 0o777 == 0o711
+    assert after == 0o022
 
 
 def test_every_question_type_has_its_column_type(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The DuckDB file: one writer at a time, and a copy that people can read at any time."""
 
 import fcntl
+import os
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ __all__ = ["Database", "Writer", "database", "open_readonly", "read_copy_path"]
 
 COPY_SHARE = 20  # the read copy may take a twentieth of the time, however large the file grows
 MAGIC, MAGIC_OFFSET = b"DUCK", 8  # every DuckDB file, whatever its version: an 8-byte checksum, then this
+PASS_THROUGH = 0o711  # of a folder made for the file: it may be the data folder, where Postgres' own user passes through
 COPY_CHUNK_BYTES = 8 * 1024 * 1024  # large enough that the copy runs at the speed of the disk
 
 
@@ -65,8 +67,8 @@ class Database:
         same path in the same process, shares it instead of paying for opening and closing the file.
         """
         with explained(self.path), self._turn:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _only_process(self.path), ExitStack() as after_connection:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=PASS_THROUGH)
+            with _private_files(), _only_process(self.path), ExitStack() as after_connection:
                 _refuse_strangers(self.path)
                 connection = duckdb.connect(str(self.path))
                 try:
@@ -124,6 +126,21 @@ def _refuse_strangers(path: Path) -> None:
         with path.open("rb") as file:
             if file.read(MAGIC_OFFSET + len(MAGIC))[MAGIC_OFFSET:] != MAGIC:
                 raise unreadable(path)
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """
+    What is made in the block can be read by its owner only: the file, DuckDB's log beside it, the read copy and dlt's folder.
+
+    The umask belongs to the whole process, so files that other threads make meanwhile are private too.
+    """
+    # Promise 10: answers are for nobody else on the machine
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager
