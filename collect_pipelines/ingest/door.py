@@ -24,6 +24,7 @@ INTEGER_LOW, INTEGER_HIGH = -(2**63), 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
 _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 _SPACE = re.compile(r"[ \t\n\r]*")
+_DIGIT_ABOVE_ZERO = re.compile(r"[-0.]*[1-9]")  # before any exponent
 
 
 class ExactNumber(float):
@@ -154,7 +155,8 @@ def _decimal(text: str) -> float:
     if number in (float("inf"), float("-inf")) or len(text) > MAX_NUMBER_CHARACTERS:
         raise _Flaw("number-range")
     if number == 0.0:
-        if Decimal(text) != 0:
+        # By its digits: an exponent of twenty digits is more than Decimal can read.
+        if _DIGIT_ABOVE_ZERO.match(text):
             raise _Flaw("number-range")
     elif len(text) > EXACT_CHARACTERS and Decimal(text) != Decimal(repr(number)):
         return ExactNumber(text)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+from sqlalchemy import Connection
+
 from collect_pipelines.ingest.envelope import clean_id
 from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
@@ -18,6 +21,8 @@ __all__ = ["list_form_responses", "show_response", "show_timeline"]
 
 MAX_PAGE = 1_000
 USUAL_PAGE = 100
+PAGE_BYTES = 8 * 1024 * 1024  # a page of 1,000 responses of 1 MiB each would be more than the process has
+STEP = 20  # entries read at a time, for the same reason
 
 
 async def show_response(services: Services, request: Request) -> Reply:
@@ -60,13 +65,25 @@ async def list_form_responses(services: Services, request: Request) -> Reply:
     _, form = await open_form(services, request, "read")
     after = request.number("after", 0)
     limit = min(request.number("limit", USUAL_PAGE), MAX_PAGE) or 1
-    entries = await services.threads.read(list_responses, form.form_id, after, limit)
-    document = {
-        "form": form.reference,
-        "responses": [{**_as_json(entry), "answers": entry.answers, "flags": entry.flags} for entry in entries],
-        "next": entries[-1].position if len(entries) == limit else None,
-    }
-    return json_reply(200, document, items=len(entries))
+    entries, following = await services.threads.read(_page, form.form_id, after, limit)
+    return json_reply(200, {"form": form.reference, "responses": entries, "next": following}, items=len(entries))
+
+
+def _page(connection: Connection, form_id: int, after: int, limit: int) -> tuple[list[orjson.Fragment], int | None]:
+    """Entries as JSON, at most `limit` and about PAGE_BYTES of them, and where the following page begins."""
+    page: list[orjson.Fragment] = []
+    size = 0
+    while len(page) < limit and size < PAGE_BYTES:
+        wanted = min(limit - len(page), STEP)
+        entries = list_responses(connection, form_id, after, wanted)
+        for entry in entries:
+            text = orjson.dumps({**_as_json(entry), "answers": entry.answers, "flags": entry.flags}, option=orjson.OPT_UTC_Z)
+            page.append(orjson.Fragment(text))
+            size += len(text)
+        if len(entries) < wanted:
+            return page, None
+        after = entries[-1].position
+    return page, after
 
 
 async def _revisions(services: Services, request: Request) -> list[StoredEntry]:

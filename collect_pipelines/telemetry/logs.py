@@ -9,6 +9,7 @@ write such lines.
 
 import contextlib
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -58,6 +59,7 @@ LOG_KEYS = {
 }
 """Every key a line may have. Promise 10: an entry under any other key is dropped, so answers can't slip in."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 STACK_FRAMES = 12  # innermost frames kept; enough to find the line, short enough to read
 
 
@@ -115,7 +117,9 @@ def _as_json(_: Any, __: str, entry: MutableMapping[str, Any]) -> bytes:
 
 def _as_text(_: Any, __: str, entry: MutableMapping[str, Any]) -> bytes:
     head = " ".join(str(entry.pop(key, "")) for key in ("ts", "level", "event"))
-    return " ".join([head, *(f"{key}={value}" for key, value in entry.items())]).encode("utf-8", "replace")
+    line = " ".join([head, *(f"{key}={value}" for key, value in entry.items())])
+    # Nobody's text begins a line of its own or moves a terminal's cursor.
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line).encode("utf-8", "replace")
 
 
 class _Lines:
@@ -140,5 +144,6 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger(module=record.name)
         write = log.error if record.levelno >= logging.ERROR else log.warning
-        # The template without its arguments: these may quote what a client sent.
-        write("library", msg=str(record.msg).strip(), exc_info=record.exc_info)
+        # The template without its arguments: these may quote what a client sent. Its first line only: asyncio puts the lost
+        # exception into those that follow.
+        write("library", msg=str(record.msg).strip().partition("\n")[0], exc_info=record.exc_info)

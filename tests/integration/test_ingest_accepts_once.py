@@ -21,6 +21,12 @@ unique_by: respondent
 questions:
   - {key: q, type: text, label: Q}
 """
+LARGE = """
+form: large
+title: Large
+questions:
+  - {key: q, type: text, label: Q}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,7 @@ def server(
     with cloned(postgres, template_database) as url:
         publish(url)
         publish(url, UNIQUE)
+        publish(url, LARGE)
         with ingest(url, tmp_path_factory.mktemp("ingest")) as running:
             yield running, make_key(url, "ingest", "read", "admin")
 
@@ -244,6 +251,29 @@ def test_pages_follow_the_log_without_a_gap(client: httpx.Client) -> None:
 
     assert positions == list(range(1, len(positions) + 1))
     assert len(positions) >= 7
+
+
+def test_a_page_of_large_responses_is_cut_short_and_says_where_it_goes_on(client: httpx.Client) -> None:
+    for number in range(25):
+        post(client, {"id": f"l{number}", "answers": {"q": "x" * 900_000}}, "/v1/forms/large/responses").raise_for_status()
+
+    first = client.get("/v1/forms/large/responses", params={"limit": 1000})
+    rest = client.get("/v1/forms/large/responses", params={"limit": 1000, "after": first.json()["next"] or 0}).json()
+    exact = client.get("/v1/forms/large/responses", params={"limit": 2}).json()
+
+    assert len(first.content) < 20_000_000
+    assert [entry["id"] for entry in [*first.json()["responses"], *rest["responses"]]] == [f"l{number}" for number in range(25)]
+    assert rest["next"] is None
+    assert exact["next"] == 2
+
+
+def test_one_number_nobody_can_keep_spoils_only_its_own_response(client: httpx.Client) -> None:
+    poison = b'{"id": "poison", "answers": {"q": 1e-99999999999999999999}}'
+    lines = b"\n".join([b'{"id": "good", "answers": {"q": "x"}}', poison])
+
+    reply = client.post("/v1/forms/once/responses:batch", content=lines, headers={"Content-Type": "application/x-ndjson"})
+
+    assert [result["status"] for result in reply.json()["results"]] == [201, 400]
 
 
 def test_the_timeline_tells_every_revision(client: httpx.Client) -> None:

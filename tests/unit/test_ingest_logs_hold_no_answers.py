@@ -1,9 +1,12 @@
 """The log has keys from one list; whatever else is handed to it stays out (promise 10)."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +56,37 @@ def test_the_text_of_a_foreign_exception_is_left_out(lines: Callable[[], list[di
     assert CANARY not in json.dumps([first, second])
     assert first["error.type"] == "ValueError"
     assert "test_the_text_of_a_foreign_exception_is_left_out" in first["error.stack"][-1]
+
+
+def test_the_text_of_an_exception_nobody_waited_for_is_left_out(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    async def fail() -> None:
+        raise ValueError(f"invalid input: {CANARY}")
+
+    async def lose_it() -> None:
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(lose_it())
+
+    (line,) = lines()
+    assert CANARY not in json.dumps(line)
+    assert (line["msg"], line["error.type"]) == ("Task exception was never retrieved", "ValueError")
+
+
+def test_a_text_can_not_begin_a_line_of_its_own_or_steer_a_terminal() -> None:
+    stream = io.BytesIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    configure_logging(replace(Settings(), log_format="text"), stream)
+    try:
+        get_logger("here").warning("check_failed", msg="no\n2026-01-31T09:30:00.123Z info forged \x1b[2J\u2028")
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()
+
+    assert stream.getvalue().decode().endswith("msg=no\\x0a2026-01-31T09:30:00.123Z info forged \\x1b[2J\\x2028\n")
 
 
 def test_the_text_of_our_own_error_is_kept(lines: Callable[[], list[dict[str, Any]]]) -> None:

@@ -35,6 +35,7 @@ REFUSED = {
     "minus Infinity": (b"[-Infinity]", "number-invalid", ["#/0"]),
     "1e400": (b"[1e400]", "number-range", ["#/0"]),
     "1e-400": (b"[1e-400]", "number-range", ["#/0"]),
+    "an exponent of twenty digits": (b'{"answers": {"q": 1e-99999999999999999999}}', "number-range", ["#/answers/q"]),
     "2^63": (b'{"answers": {"q": 9223372036854775808}}', "integer-range", ["#/answers/q"]),
     "-2^63-1": (b"[-9223372036854775809]", "integer-range", ["#/0"]),
     "5,000 digits": (b"[" + b"9" * 5000 + b"]", "integer-range", ["#/0"]),
@@ -71,6 +72,7 @@ ACCEPTED: dict[str, tuple[bytes, Any]] = {
     "bidi overrides and non-characters": ('["\u202e\ufffe"]'.encode(), ["\u202e\ufffe"]),
     "names of JavaScript's own": (b'{"__proto__": {"constructor": 1}}', {"__proto__": {"constructor": 1}}),
     "a text that looks like an escaped NUL": (b'["\\\\u0000"]', ["\\u0000"]),
+    "zero with an exponent of twenty digits": (b"[0e99999999999999999999, -0.0E-99999999999999999999]", [0.0, -0.0]),
     "minus zero": (b"[-0, -0.0]", [0, -0.0]),
 }
 
