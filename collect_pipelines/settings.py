@@ -28,7 +28,10 @@ class Settings:
     database_url: str | None = _setting(
         "Postgres 14-18 to use, e.g. postgresql://user@host/db. Unset: the embedded Postgres in the data folder.", None, secret=True
     )
-    host: str = _setting("Address every server of ours binds to. Keep it on loopback unless a gateway stands before it.", "127.0.0.1")
+    host: str = _setting(
+        "Address ingest and metrics bind to; keep it on loopback unless a gateway stands before it. Pages without a login stay there.",
+        "127.0.0.1",
+    )
     ingest_port: int = _setting("Port of the ingest endpoint.", 8080)
     ingest_workers: int = _setting("Ingest processes sharing the port.", 1)
     ingest_drain_seconds: float = _setting("Seconds /readyz answers 503 before a stopping ingest process closes its port.", 0.5)
@@ -78,8 +81,8 @@ class Settings:
 
     @property
     def local_sheets_url(self) -> str:
-        """Base URL of the local Sheets server of this installation."""
-        return f"http://{self.host}:{self.sheets_port}"
+        """Base URL of the local Sheets server of this installation: its pages have no login, so it stays on loopback."""
+        return f"http://127.0.0.1:{self.sheets_port}"
 
     @property
     def uses_local_sheets(self) -> bool:

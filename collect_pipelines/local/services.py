@@ -11,7 +11,7 @@ from collect_pipelines.settings import Settings, setting_name
 
 __all__ = ["Service", "require_ports", "services", "urls"]
 
-DAGSTER_HOST = "127.0.0.1"  # its page has no login: it never leaves this machine, whatever COLLECT_HOST says
+LOOPBACK = "127.0.0.1"  # the pages of Dagster and of the local Sheets have no login: they stay here, whatever COLLECT_HOST says
 JSON_LOGS = ("--log-format", "json")  # as our own processes write theirs
 
 
@@ -44,19 +44,19 @@ def urls(settings: Settings) -> dict[str, str]:
     """Where a person looks, by name."""
     found = {
         "ingest": f"http://{settings.host}:{settings.ingest_port}",
-        "dagster": f"http://{DAGSTER_HOST}:{settings.dagster_port}",
+        "dagster": f"http://{LOOPBACK}:{settings.dagster_port}",
         "metrics": f"http://{settings.host}:{settings.metrics_port}/metrics",
     }
     return {"sheets": settings.local_sheets_url} | found if settings.uses_local_sheets else found
 
 
 def _ports(settings: Settings) -> list[tuple[str, str]]:
-    ours = ["ingest_port", "metrics_port"] + (["sheets_port"] if settings.uses_local_sheets else [])
-    return [(field, settings.host) for field in ours] + [("code_server_port", DAGSTER_HOST), ("dagster_port", DAGSTER_HOST)]
+    inner = ["code_server_port", "dagster_port"] + (["sheets_port"] if settings.uses_local_sheets else [])
+    return [(field, settings.host) for field in ("ingest_port", "metrics_port")] + [(field, LOOPBACK) for field in inner]
 
 
 def _sheets(settings: Settings) -> Service:
-    place = ("--host", settings.host, "--port", str(settings.sheets_port), "--data", str(settings.data_dir / "sheets"))
+    place = ("--host", LOOPBACK, "--port", str(settings.sheets_port), "--data", str(settings.data_dir / "sheets"))
     return Service("sheets", ("-m", "collect_pipelines.local.sheets", *place), lambda: answers(settings.local_sheets_url))
 
 
@@ -72,7 +72,7 @@ def _metrics(settings: Settings) -> Service:
 
 def _dagster(settings: Settings, application: Application, workspace: Path) -> tuple[Service, ...]:
     port = settings.code_server_port
-    page = f"http://{DAGSTER_HOST}:{settings.dagster_port}"
+    page = f"http://{LOOPBACK}:{settings.dagster_port}"
     code = ("--python-file", str(application.definitions), "--working-directory", str(application.root), "--location-name", LOCATION)
     return (
         Service(
@@ -83,18 +83,18 @@ def _dagster(settings: Settings, application: Application, workspace: Path) -> t
                 "api",
                 "grpc",
                 "-h",
-                DAGSTER_HOST,
+                LOOPBACK,
                 "-p",
                 str(port),
                 *code,
                 *JSON_LOGS,
                 "--use-python-environment-entry-point",
             ),
-            lambda: listens(DAGSTER_HOST, port),
+            lambda: listens(LOOPBACK, port),
         ),
         Service(
             "dagster-webserver",
-            ("-m", "dagster_webserver", "-h", DAGSTER_HOST, "-p", str(settings.dagster_port), "-w", str(workspace), *JSON_LOGS),
+            ("-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(settings.dagster_port), "-w", str(workspace), *JSON_LOGS),
             lambda: answers(f"{page}/server_info"),
             after=("code-server",),
         ),

@@ -5,11 +5,16 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +24,8 @@ from ruamel.yaml import YAML
 
 from collect_pipelines.cli.root import collect
 from collect_pipelines.local.dagster_storage import DAGSTER_URL_VARIABLE, dagster_url
+from collect_pipelines.local.ports import free_port
+from collect_pipelines.local.probes import listens
 from collect_pipelines.settings import Settings, setting_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,3 +234,69 @@ def test_the_gateway_lets_every_allowed_batch_through_and_hides_our_numbers() ->
     assert size is not None and int(size[1]) * 1024 * 1024 > BATCH_BODY_BYTES
     assert "location / { return 404; }" in text
     assert not re.search(r"location [^{]*(metrics|readyz)", text)
+
+
+class _Upstream(BaseHTTPRequestHandler):
+    """Stands for whatever is behind the gateway: answers everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Both servers of the gateway in front of an upstream, without TLS and login, by name."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    assert program is not None, "make tools installs nginx"
+    self_signed(tmp_path)
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    ports = [free_port(), free_port()]
+    text = (DEPLOY / "nginx" / "collect.conf").read_text().replace("/etc/ssl/collect/", f"{tmp_path}/")
+    text = re.sub(r"server 127\.0\.0\.1:\d+;", f"server 127.0.0.1:{upstream.server_port};", text).replace('"operations"', "off")
+    for port in ports:
+        text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};", 1)
+    head = f"daemon off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
+    (tmp_path / "nginx.conf").write_text(f"{head}http {{\naccess_log off;\n{text}\n}}\n")
+    process = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not listens("127.0.0.1", ports[1]):
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "error.log").read_text()
+        yield {"ingest": f"http://127.0.0.1:{ports[0]}", "dagster": f"http://127.0.0.1:{ports[1]}"}
+    finally:
+        process.terminate()
+        process.wait(10)
+        upstream.shutdown()
+        upstream.server_close()
+
+
+def test_a_foreign_page_in_an_operators_browser_commands_nothing_through_the_gateway(gateway: dict[str, str]) -> None:
+    command = gateway["dagster"] + "/graphql?query=mutation"
+
+    def status(url: str, site: str) -> int:
+        return httpx.get(url, headers={"Sec-Fetch-Site": site}).status_code
+
+    assert [status(command, site) for site in ("cross-site", "same-site", "same-origin", "none")] == [403, 403, 200, 200]
+    assert status(gateway["dagster"] + "/runs", "cross-site") == 200  # a link in a chat leads to a page
+    assert httpx.get(command).status_code == 200
+
+
+def test_the_gateway_shows_what_is_public_and_nothing_else(gateway: dict[str, str]) -> None:
+    public = ["/openapi.json", "/livez", "/problems", "/problems/json-empty", "/v1/forms"]
+    hidden = ["/metrics", "/readyz", "/", "/v1/../metrics", "/v1/%2e%2e/metrics", "/problems/../metrics", "/livez/../metrics"]
+
+    def status(path: str) -> int:
+        connection = HTTPConnection("127.0.0.1", int(gateway["ingest"].rpartition(":")[2]))
+        connection.request("GET", path)  # as it is: httpx would tidy the path up first
+        found = connection.getresponse().status
+        connection.close()
+        return found
+
+    assert [status(path) for path in public] == [200] * len(public)
+    assert [status(path) for path in hidden] == [404] * len(hidden)
