@@ -13,7 +13,7 @@ def test_a_held_response_is_quarantined_and_never_landed(database: Database, dat
     publish(database_url)
     with ingest(database_url, tmp_path) as running, client_of(running, make_key(database_url, "ingest", "read")) as client:
         receipt = client.post(f"{FORM}/responses", json=response()).json()
-        shown = client.get(FORM).json()["responses"]
+        shown = client.get(FORM).json()["entries"]
         validate(database, 1, held=[receipt["position"]])
         events = client.get(f"/v1/responses/{receipt['id']}/timeline").json()["events"]
 
