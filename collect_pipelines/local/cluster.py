@@ -40,6 +40,8 @@ jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
+# Promise 10: details and contexts of errors quote rows.
+log_error_verbosity = terse
 """
 HOST_RULES = """\
 # Only this machine, only with the password.

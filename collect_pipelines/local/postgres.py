@@ -20,6 +20,7 @@ from collect_pipelines.errors import Unavailable
 from collect_pipelines.local.account import SYSTEM_HOME
 from collect_pipelines.local.children import Child, StopStep
 from collect_pipelines.local.cluster import SUPERUSER, Cluster, open_cluster
+from collect_pipelines.local.logs import open_private
 from collect_pipelines.local.ports import free_port, require_free
 from collect_pipelines.settings import setting_name
 
@@ -189,7 +190,7 @@ class EmbeddedPostgres:
         assert self._lock is not None
         cluster.configure(port)
         cluster.rotate_log()
-        with cluster.log.open("ab") as log:
+        with open_private(cluster.log) as log:
             start = log.tell()
             self._child = Child(
                 [cluster.binaries.program("postgres"), "-D", str(cluster.data)],

@@ -189,6 +189,7 @@ def test_a_log_is_bounded_while_the_child_writes(tmp_path: Path) -> None:
     assert log.path.read_text() == "after\n"
     assert len((tmp_path / "logs" / "one.log.1").read_text()) == 151
     assert log.tail() == "after"
+    assert {file.stat().st_mode & 0o777 for file in log.path.parent.iterdir()} == {0o600}
 
 
 def test_the_library_alone_says_that_the_application_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,19 @@ def test_nobody_gets_in_without_the_password(place: Path) -> None:
         assert execute(server.url(), "select rolpassword like 'SCRAM-SHA-256$%' from pg_authid where rolname = 'collect'") == [(True,)]
 
 
+def test_its_log_quotes_no_rows_and_is_its_owners_alone(place: Path) -> None:
+    log = place / "postgres" / "postgres.log"
+    log.parent.mkdir(mode=0o711)
+    log.touch(0o644)  # as an earlier version left it
+    with EmbeddedPostgres(log.parent, port=0) as server, pytest.raises(psycopg.errors.CheckViolation):
+        execute(server.url(), "create table t (a text check (a = 'x')); do $$ begin insert into t values ('canary' || 4711); end $$")
+
+    told = log.read_text("utf-8")
+    assert "violates check constraint" in told
+    assert "canary4711" not in told
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_throwaway_server_leaves_nothing() -> None:
     with throwaway_postgres() as server:
         pid, folder = server.pid, Path(str(execute(server.url(), "show data_directory")[0][0]))

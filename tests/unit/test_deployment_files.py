@@ -118,6 +118,10 @@ def test_postgres_keeps_what_it_acknowledges() -> None:
     assert {"fsync=on", "synchronous_commit=on", "full_page_writes=on"} <= set(postgres["command"])
 
 
+def test_the_log_of_postgres_quotes_no_rows() -> None:
+    assert "log_error_verbosity=terse" in services()["postgres"]["command"]
+
+
 def test_dagster_gets_the_url_it_needs() -> None:
     environment = ours()["dagster-code"]["environment"]
     plain = environment["COLLECT_DATABASE_URL"].replace("${POSTGRES_PASSWORD:?set it in .env}", "SECRET")
