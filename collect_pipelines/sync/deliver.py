@@ -135,7 +135,7 @@ class _Errand:
         return delivery
 
     def _settle(self, attempt: Attempt, delivery: Delivery, counts: Counts, letters: Sequence[DeadLetter]) -> Report:
-        waited = delivery.quota_wait_seconds + self._courier.waited.pop(self._integration.integration_id, 0.0)
+        earlier = self._courier.waited.get(self._integration.integration_id, 0.0)
         seconds = time.monotonic() - self._started
         with self._database.begin() as connection:
             # Promise 4: cursor, ledger and batch in one transaction
@@ -149,16 +149,18 @@ class _Errand:
                 api_calls=delivery.api_calls,
                 sent_bytes=delivery.sent_bytes,
                 seconds=seconds,
-                quota_wait_seconds=waited,
+                quota_wait_seconds=earlier + delivery.quota_wait_seconds,
             )
             release_lease(connection, self._lease)
+        self._courier.waited.pop(self._integration.integration_id, None)
         return self._told(
             "delivered",
             delivered=counts.delivered,
             rejected=counts.dead_lettered,
             quarantined=counts.quarantined,
             api_calls=delivery.api_calls,
-            quota_wait_seconds=waited,
+            # What it waited before was told by the reports that postponed it.
+            quota_wait_seconds=delivery.quota_wait_seconds,
         )
 
     def _postpone(self, attempt: Attempt, exc: TryLater, quota_wait: float = 0.0) -> Report:

@@ -41,6 +41,7 @@ class Report:
     seconds: float = 0.0
     api_calls: int = 0
     quota_wait_seconds: float = 0.0
+    """Waited in this attempt; what earlier attempts of the batch waited is in their own reports."""
     oldest_age_seconds: float = 0.0
     """Age of the oldest entry when the micro-batch was begun."""
     from_position: int = 0

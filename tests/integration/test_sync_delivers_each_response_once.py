@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from collect_pipelines.destinations.interface import Batch, Delivery, Outcome
 from collect_pipelines.errors import Blocked, Refused, TryLater
+from collect_pipelines.model import QuotaBucket
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations, set_integration_state
@@ -173,6 +174,29 @@ def test_waiting_for_quota_is_no_attempt_and_no_retry(database: Database, tmp_pa
     assert outcomes == ["postponed", "postponed", "delivered"]
     assert [call[0] for call in on_shelf(it.path, "select attempt from calls")] == [1, 1, 1]
     assert (it.batch("attempts"), it.batch("unknown"), totals["retries"]) == (1, False, 0)
+
+
+def test_a_wait_for_quota_is_reported_once_and_its_sum_is_kept_with_the_batch(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    it.create("a")
+    turns = iter((True, True, False))
+    bucket = [QuotaBucket("shelf", burst=1.0, rate=0.1)]
+
+    class Waiting(Shelf):
+        def deliver(self, batch: Batch) -> Delivery:
+            if next(turns):
+                self.context.drain_quota(bucket, 7.0)
+                self.context.take_quota(bucket)
+                raise TryLater("Waiting for quota.", after=0.0, quota_wait=True)
+            return super().deliver(batch)
+
+    courier = it.courier(Waiting)
+    reports = [report for report in (courier.deliver(it.integration_id) for _ in range(3)) if report]
+    with database.begin() as connection:
+        (totals,) = [row for row in batch_totals(connection) if row["integration"] == it.integration.name]
+
+    assert [report.quota_wait_seconds > 0 for report in reports] == [True, True, False]
+    assert totals["quota_wait_seconds"] == pytest.approx(sum(report.quota_wait_seconds for report in reports))
 
 
 def test_a_clock_set_back_does_not_leave_a_postponed_batch_waiting_for_it(database: Database, tmp_path: Path) -> None:
