@@ -14,7 +14,7 @@ from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import open_form
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.keys import ApiKey
-from collect_pipelines.store.log import StoredEntry, find_responses, list_responses
+from collect_pipelines.store.log import StoredEntry, find_responses, list_responses, newest_response
 from collect_pipelines.store.validation import quarantined_at
 
 __all__ = ["list_form_responses", "show_response", "show_timeline"]
@@ -27,7 +27,8 @@ STEP = 20  # entries read at a time, for the same reason
 
 async def show_response(services: Services, request: Request) -> Reply:
     """The newest revision, with the ETag that an edit names in If-Match. 410 for one that was deleted."""
-    newest = (await _revisions(services, request))[-1]
+    known = (await _revisions(services, request))[-1]
+    newest = await services.threads.read(newest_response, known.form_id, known.response_id) or known
     if newest.operation == "delete":
         raise Problem("response-erased")
     document = {**_as_json(newest), "answers": newest.answers, "flags": newest.flags}
@@ -87,10 +88,10 @@ def _page(connection: Connection, form_id: int, after: int, limit: int) -> tuple
 
 
 async def _revisions(services: Services, request: Request) -> list[StoredEntry]:
-    """All revisions of the response in the path, oldest first, of the one form that has it."""
+    """All revisions of the response in the path, oldest first, of the one form that has it; without their answers."""
     key = await services.authenticator.require(request, "read")
     response_id = clean_id(request.parameters["id"], "#")
-    entries = await services.threads.read(find_responses, response_id, key.organization)
+    entries = await services.threads.read(find_responses, response_id, key.organization, without_answers=True)
     wanted = request.parameters.get("form") or request.query().get("form")
     if wanted is not None:
         form = await services.forms.open(key, wanted)

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import Connection, Text, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from collect_pipelines.model import Operation
 from collect_pipelines.store.forms import form_reference
@@ -127,10 +128,20 @@ def entry_counts(connection: Connection, form_id: int, after: int, through: int)
     return EntryCounts(*row)
 
 
-def find_responses(connection: Connection, response_id: str, organization: str | None = None) -> list[StoredEntry]:
-    """Every revision of the response, oldest first, in every form; of one organization when it is named."""
+def find_responses(
+    connection: Connection, response_id: str, organization: str | None = None, *, without_answers: bool = False
+) -> list[StoredEntry]:
+    """
+    Every revision of the response, oldest first, in every form; of one organization when it is named.
+
+    without_answers: leaves answers, flags and metadata empty; a response edited a thousand times may hold 1 GiB of them.
+    """
     # One probe per form of the index on (form, response id, revision): no index of its own is needed.
-    query = _BY_FORM.where(response.c.response_id == response_id).order_by(form.c.form_id, response.c.revision)
+    query = (
+        (_WITHOUT_ANSWERS if without_answers else _BY_FORM)
+        .where(response.c.response_id == response_id)
+        .order_by(form.c.form_id, response.c.revision)
+    )
     if organization is not None:
         query = query.where(_BY_FORM.selected_columns.organization == organization)
     return _entries(connection, query)
@@ -170,6 +181,11 @@ _BY_FORM = (
     .select_from(form.join(organization, organization.c.organization_id == form.c.organization_id))
     .join(response, response.c.form_id == form.c.form_id)
 )
+
+_EMPTY = {name: literal({}, JSONB).label(name) for name in ("answers", "answer_metadata", "metadata")} | {
+    "flags": literal([], JSONB).label("flags")
+}
+_WITHOUT_ANSWERS = _BY_FORM.with_only_columns(*[_EMPTY.get(column.name, column) for column in _BY_FORM.selected_columns])
 
 
 def _entries(connection: Connection, query: Any) -> list[StoredEntry]:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -265,6 +266,27 @@ def test_a_page_of_large_responses_is_cut_short_and_says_where_it_goes_on(client
     assert [entry["id"] for entry in [*first.json()["responses"], *rest["responses"]]] == [f"l{number}" for number in range(25)]
     assert rest["next"] is None
     assert exact["next"] == 2
+
+
+def test_showing_a_response_reads_its_newest_revision_only(server: tuple[IngestProcess, str], client: httpx.Client) -> None:
+    path = "/v1/forms/large/responses/edited"
+    client.put(path, json={"answers": {"q": "0"}}, headers={"If-None-Match": "*"}).raise_for_status()
+    for revision in range(1, 61):
+        answers = {"q": f"{revision}" + "x" * 900_000}
+        client.put(path, json={"answers": answers}, headers={"If-Match": f'"{revision}"'}).raise_for_status()
+    before = _memory(server[0])
+
+    shown = [client.get("/v1/responses/edited").json() for _ in range(4)]
+    timeline = client.get("/v1/responses/edited/timeline").json()["events"]
+
+    assert {(reply["revision"], reply["answers"]["q"][:2]) for reply in shown} == {(61, "60")}
+    assert len(timeline) == 61
+    assert _memory(server[0]) - before < 40_000_000  # all revisions are 54 MB, and twice that while they are read
+
+
+def _memory(running: IngestProcess) -> int:
+    status = Path(f"/proc/{running.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_one_number_nobody_can_keep_spoils_only_its_own_response(client: httpx.Client) -> None:
