@@ -1,43 +1,23 @@
 """A batch is applied as a whole or not at all, a marker is admitted once, and metadata follows what it hangs on."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from collect_pipelines.local.sheets.testing import RunningServer, running_server
+from collect_pipelines.local.sheets.testing import RunningServer
 from tests.contract.local_sheets_tools import (
     MARKER_EXISTS,
     Api,
     append,
     column_location,
     error,
-    generous,
     marker,
-    person,
     row_location,
     rows_of,
 )
 
 STORAGE = "Adding the requested developer metadata would exceed the allowed storage limit"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
-
-
-@pytest.fixture
-def sheet(api: Api) -> str:
-    return api.create()
 
 
 def found(api: Api, sheet: str, **lookup: Any) -> list[dict[str, Any]]:

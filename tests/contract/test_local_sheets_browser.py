@@ -7,24 +7,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from collect_pipelines.local.sheets.grid import make_row
-from collect_pipelines.local.sheets.testing import RunningServer, running_server
-from tests.contract.local_sheets_tools import Api, append, generous, person
+from collect_pipelines.local.sheets.testing import RunningServer
+from tests.contract.local_sheets_tools import Api, append
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's package; `make test` installs it
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LONG_ROWS = 100_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
 
 
 @pytest.fixture(scope="module")

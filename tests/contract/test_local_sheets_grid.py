@@ -1,34 +1,16 @@
 """The grid has Google's walls: what grows, what does not, and where appended rows go."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from collect_pipelines.local.sheets.testing import RunningServer, running_server
-from tests.contract.local_sheets_tools import Api, append, error, generous, person, rows_of
+from collect_pipelines.local.sheets.testing import RunningServer
+from tests.contract.local_sheets_tools import Api, append, error, rows_of
 
 PROTECTED = (
     "Invalid requests[0].appendCells: You are trying to edit a protected cell or object. "
     "Please contact the spreadsheet owner to remove protection if you need to edit."
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
-
-
-@pytest.fixture
-def sheet(api: Api) -> str:
-    return api.create()
 
 
 def sized(api: Api, rows: int, columns: int) -> str:

@@ -1,26 +1,12 @@
 """The pages are complete without a script, show answers as text only, and answer to nobody but this machine's browser."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
-from collect_pipelines.local.sheets.testing import RunningServer, running_server
-from tests.contract.local_sheets_tools import Api, append, generous, person
+from collect_pipelines.local.sheets.testing import RunningServer
+from tests.contract.local_sheets_tools import Api, append
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
 
 
 @pytest.fixture

@@ -5,25 +5,8 @@ from typing import Any
 
 import pytest
 
-from collect_pipelines.local.sheets.testing import RunningServer, gspread_client, running_server
-from tests.contract.local_sheets_tools import Api, append, generous, person
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
-
-
-@pytest.fixture
-def sheet(api: Api) -> str:
-    return api.create()
+from collect_pipelines.local.sheets.testing import RunningServer, gspread_client
+from tests.contract.local_sheets_tools import Api, append
 
 
 @pytest.fixture(scope="module")

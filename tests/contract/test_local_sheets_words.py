@@ -1,29 +1,11 @@
 """The local Sheets server speaks in Google's words: envelopes, what it refuses to parse, and where it says the fault is."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from collect_pipelines.local.sheets.testing import RunningServer, Switches, running_server
-from tests.contract.local_sheets_tools import Api, append, error, generous, person
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("sheets"), limits=generous()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Api]:
-    with person(server) as calling:
-        yield calling
-
-
-@pytest.fixture
-def sheet(api: Api) -> str:
-    return api.create()
+from collect_pipelines.local.sheets.testing import RunningServer, Switches
+from tests.contract.local_sheets_tools import Api, append, error
 
 
 def test_a_sheets_refusal_has_code_message_and_status_and_no_list_of_errors(api: Api) -> None:
