@@ -106,6 +106,11 @@ def test_a_drain_run_killed_in_the_middle_loses_no_row_and_writes_none_twice(sta
     assert {kind: row["delivered"] for kind, row in ledger.items()} == {"google_sheets": 1129, "warehouse": 1129}
     everywhere(stack, "comma", export)
 
+    again = send(stack, "comma", export, key)
+    assert (again["accepted"], again["replayed"], again["rejected"]) == (0, 1129, 0)
+    stack.wait_until_complete("comma", 1129)
+    everywhere(stack, "comma", export)
+
 
 def delivered(stack: Stack) -> int:
     """How far the slower destination has come."""
