@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -10,13 +11,39 @@ from pydantic import BaseModel, ConfigDict
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.model import Finding
 
-__all__ = ["Check", "CheckConfig", "Draft"]
+__all__ = ["Check", "CheckConfig", "Draft", "Earlier", "Fingerprint", "References"]
+
+References = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Rows of reference lists by name of the list, e.g. `{"slang": [{"term": ..., "language": ...}]}`. Read only."""
 
 
 class CheckConfig(BaseModel):
     """Base of every check's configuration: unknown keys are refused, field descriptions are the documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What earlier responses of the form are looked up by: those stored with the same name and value."""
+
+    name: str
+    """Which of the check's fingerprints it is, e.g. `content`; at most 64 characters."""
+    value: bytes
+    """A hash (of at most 64 bytes), never the answer itself: it is stored with the response."""
+    within_seconds: int
+    """How far back to look. What is stored is found later by a longer window, too, while it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A response of the form that is stored and left the same fingerprint; never the response that is being checked."""
+
+    name: str
+    """Name of the fingerprint."""
+    response_id: str
+    received_at: datetime
+    """Aware, in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +57,45 @@ class Draft:
     """Language of the caller's `Accept-Language`, for messages."""
     answer_metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     """A check may add facts about an answer here under its question key, e.g. `{"phone": {"e164": "+91..."}}`."""
+    earlier: tuple[Earlier, ...] = ()
+    """What the check's own `fingerprints` found, newest first; empty while `fingerprints` itself is called."""
 
 
 class Check(ABC):
     """
     One rule a response must pass, answered in the same request.
 
-    `check` is called once per submission, possibly by several threads at a time; it must be pure, bounded in time, and must
-    keep nothing between calls. A check that raises or overruns its time is handled by the form's `on_error`.
+    One instance per form version and process, made from the form's `config`; `check` is called by one thread at a time, once per
+    submission. It must be pure, bounded in time, and keep nothing between calls: instances come and go, and so do processes. A
+    check that raises or overruns its time is handled by the form's `on_error`.
     """
 
     kind: ClassVar[str]
     Config: ClassVar[type[CheckConfig]] = CheckConfig
+    bounded: ClassVar[bool] = False
+    """
+    Claims to be quick (well under a millisecond whatever the answers are) and safe on the event loop of ingest, where it then runs
+    in line. The claim counts only for distributions that the operator trusts (setting `trusted_plugins`); every other check runs in
+    a process of its kind.
+    """
+    references: ClassVar[tuple[str, ...]] = ()
+    """Names of the organization's reference lists that `prepare` wants, e.g. `("slang",)`."""
 
     def __init__(self, config: CheckConfig) -> None:
+        """`config` is an instance of the class's own `Config`. Cheap; what costs time belongs into `prepare`."""
         self.config = config
+
+    def prepare(self, form: FormDefinition, references: References) -> None:  # noqa: B027 - most checks have nothing to prepare
+        """
+        Called once before the first response of a form version, and again when one of the `references` changed.
+
+        May take seconds (responses meanwhile go by `on_error`, they don't wait for it); state set here is all a check may keep.
+        A list that the organization does not have is an empty sequence.
+        """
+
+    def fingerprints(self, response: Draft, form: FormDefinition) -> Sequence[Fingerprint]:
+        """What earlier responses are looked up by, and this one is stored with; at most 16. Default: nothing."""
+        return ()
 
     @abstractmethod
     def check(self, response: Draft, form: FormDefinition) -> Sequence[Finding]:
