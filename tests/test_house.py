@@ -23,11 +23,12 @@ PACKAGES = ("collect_pipelines", "resources", "assets")
 # Rooms of the library by floor; a room may import what lies below it.
 FLOORS = {
     "errors": 0, "model": 0,
-    "settings": 1, "plugins": 1, "telemetry": 1, "forms": 1,
-    "store": 2, "validation": 2, "destinations": 2, "checks": 2,
-    "sync": 3, "ingest": 3,
-    "local": 4, "cli": 5,
-    "resources": 6, "assets": 7,
+    "settings": 1, "plugins": 1, "telemetry": 1, "rules": 1,
+    "forms": 2,
+    "store": 3, "validation": 3, "destinations": 3, "checks": 3,
+    "sync": 4, "ingest": 4,
+    "local": 5, "testing": 5, "cli": 6,
+    "resources": 7, "assets": 8,
 }  # fmt: skip
 STRANGERS = ("store", "validation", "destinations", "checks")  # meet in sync and ingest only
 
@@ -38,9 +39,15 @@ LANDLORDS = {
     "dlt": "collect_pipelines/destinations/warehouse/",
     "asyncpg": "collect_pipelines/store/",
     "alembic": "collect_pipelines/store/",
+    "cel_expr_python": "collect_pipelines/rules/",
+    "ahocorasick_rs": "collect_pipelines/checks/",
+    "phonenumbers": "collect_pipelines/checks/",
+    "email_validator": "collect_pipelines/checks/",
+    "pyxform": "collect_pipelines/forms/",
+    "openpyxl": "collect_pipelines/forms/",
 }
 
-HEAVY = ("dagster", "great_expectations", "dlt", "gspread", "polars", "pandas", "sqlalchemy", "psycopg", "duckdb", "pyarrow", "pydantic")
+HEAVY = ("dagster", "great_expectations", "dlt", "gspread", "polars", "pandas", "sqlalchemy", "psycopg", "duckdb", "pyarrow", "pydantic", "cel_expr_python", "pyxform", "phonenumbers")
 
 
 def modules(*packages: str) -> Iterator[Path]:

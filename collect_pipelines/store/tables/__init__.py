@@ -1,6 +1,15 @@
 """The tables of schema `collect` as SQLAlchemy Core; migrations make the same, and a test compares the two."""
 
 from collect_pipelines.store.tables.base import SCHEMA, metadata
+from collect_pipelines.store.tables.checking import (
+    batch_profile,
+    fingerprint,
+    reference_list,
+    reference_row,
+    rejection,
+    unique_progress,
+    unique_value,
+)
 from collect_pipelines.store.tables.coordination import alert, audit, lease, quota
 from collect_pipelines.store.tables.delivery import (
     allocation,
@@ -21,7 +30,9 @@ __all__ = [
     "api_key",
     "audit",
     "batch",
+    "batch_profile",
     "dead_letter",
+    "fingerprint",
     "form",
     "form_version",
     "integration",
@@ -32,5 +43,10 @@ __all__ = [
     "quarantine",
     "question",
     "quota",
+    "reference_list",
+    "reference_row",
+    "rejection",
     "response",
+    "unique_progress",
+    "unique_value",
 ]
