@@ -41,13 +41,27 @@ LANDLORDS = {
     "alembic": "collect_pipelines/store/",
     "cel_expr_python": "collect_pipelines/rules/",
     "ahocorasick_rs": "collect_pipelines/checks/",
-    "phonenumbers": "collect_pipelines/checks/",
     "email_validator": "collect_pipelines/checks/",
     "pyxform": "collect_pipelines/forms/",
     "openpyxl": "collect_pipelines/forms/",
 }
 
-HEAVY = ("dagster", "great_expectations", "dlt", "gspread", "polars", "pandas", "sqlalchemy", "psycopg", "duckdb", "pyarrow", "pydantic", "cel_expr_python", "pyxform", "phonenumbers")
+HEAVY = (
+    "dagster",
+    "great_expectations",
+    "dlt",
+    "gspread",
+    "polars",
+    "pandas",
+    "sqlalchemy",
+    "psycopg",
+    "duckdb",
+    "pyarrow",
+    "pydantic",
+    "cel_expr_python",
+    "pyxform",
+    "phonenumbers",
+)
 
 
 def modules(*packages: str) -> Iterator[Path]:
