@@ -8,7 +8,9 @@ from typing import Any, Literal, NewType
 __all__ = [
     "Accepted",
     "BatchState",
+    "Earlier",
     "Finding",
+    "Fingerprint",
     "FormState",
     "IntegrationState",
     "JsonValue",
@@ -59,6 +61,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a response can be recognised by later, for so many seconds. Only a SHA-256 of `value`, form and name is ever stored."""
+
+    name: str
+    value: bytes
+    within_seconds: int
+    """How far back earlier responses count; also how long this one is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier response of the form that has the same fingerprint of this name. Never the response itself, nor a deleted one."""
+
+    name: str
+    response_id: str
+    received_at: datetime
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One response on its way into the log: parsed, bounded and checked, not yet numbered."""
 
@@ -80,6 +102,10 @@ class Submission:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     answer_metadata: Mapping[str, Any] = field(default_factory=dict)
     flags: Sequence[Mapping[str, Any]] = ()
+    fingerprints: Sequence[Fingerprint] = ()
+    """Stored with the response; their values are digests by now."""
+    recognised: frozenset[str] = frozenset()
+    """Names of the fingerprints of which its checks were told an earlier response, or need not be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +114,9 @@ class Accepted:
 
     outcome: Literal[
         "accepted", "replayed", "conflict", "revision_conflict", "not_unique", "erased", "unknown_response", "form_closed", "not_stored",
+        "overtaken",
     ]  # fmt: skip
+    """`overtaken`: not stored, because a response with one of its fingerprints came first, unknown to its checks: run them again."""
     response_id: str
     position: int | None = None
     revision: int | None = None
