@@ -1,17 +1,36 @@
 """`make docs`: writes every generated page of docs/ anew. Tests prove that they are current."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from collect_pipelines.cli.reference import cli_page, settings_page
 from collect_pipelines.forms.reading import form_json_schema
+from collect_pipelines.local.postgres import create_database, throwaway_postgres
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.migrations import upgrade
+from tests.contract import question_types
 
 DOCS = Path(__file__).parents[1] / "docs"
+
+
+def question_types_page() -> str:
+    """Made by sending an answer of every type through a real Postgres, sheet and warehouse."""
+    with throwaway_postgres() as server, tempfile.TemporaryDirectory() as folder:
+        create_database(server.url("postgres"), "docs")
+        upgrade(server.url("docs"))
+        database = Database(server.url("docs"))
+        try:
+            return question_types.page(database, Path(folder))
+        finally:
+            database.dispose()
+
 
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "settings.md": settings_page,
+    "question-types.md": question_types_page,
     "form.schema.json": lambda: json.dumps(form_json_schema(), indent=2, ensure_ascii=False) + "\n",
 }
 
