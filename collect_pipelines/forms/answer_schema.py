@@ -6,7 +6,7 @@ from typing import Any
 
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in
 from collect_pipelines.forms.faults import DEFAULT_STARS, INTEGER_HIGH, INTEGER_LOW, MAX_ROWS
-from collect_pipelines.forms.patterns import anchored
+from collect_pipelines.rules.patterns import anchored
 
 __all__ = ["answer_schema"]
 

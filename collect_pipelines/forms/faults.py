@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collect_pipelines.forms.moments import read_date, read_datetime, read_time
+from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
-__all__ = ["Fault", "Faults", "Place", "clean_text", "comparable", "key_fault", "plain_data", "slug_fault", "spell"]
+__all__ = ["Fault", "Faults", "Place", "clean_text", "comparable", "key_fault", "plain_data", "rule_name_fault", "slug_fault", "spell"]
 
 Place = tuple[str | int, ...]
 
@@ -21,6 +21,8 @@ MAX_CHOICES = 2_000
 MAX_DEPTH = 8
 MAX_LANGUAGES = 50
 MAX_CHECKS = 20
+MAX_RULES = 500  # judged for each response while a person waits
+MAX_RULE_NAME = 59  # characters: with `rule.` before it a finding's code, which has 64
 MAX_ROWS = 1_000
 """Most rows of a repeat, and the number that holds when its author sets none."""
 MAX_STARS = 100
@@ -101,6 +103,13 @@ def key_fault(key: str) -> str | None:
 def slug_fault(slug: str) -> str | None:
     """What is wrong with a form's name."""
     return None if SLUG.fullmatch(slug) else "a form's name has 1 to 63 of a-z, 0-9, _ and -, and starts with a letter"
+
+
+def rule_name_fault(name: str) -> str | None:
+    """What is wrong with the name of a rule."""
+    if SLUG.fullmatch(name) and len(name) <= MAX_RULE_NAME:
+        return None
+    return f"a rule's name has 1 to {MAX_RULE_NAME} of a-z, 0-9, _ and -, and starts with a letter"
 
 
 def comparable(kind: str, value: int | float | str) -> Any:

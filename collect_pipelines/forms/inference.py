@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.faults import RESERVED_KEYS
-from collect_pipelines.forms.moments import read_date, read_datetime, read_time
 from collect_pipelines.forms.table import Table, read_table
 from collect_pipelines.forms.value_rules import is_email, is_url
+from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
 __all__ = ["Inference", "infer_form"]
 

@@ -22,7 +22,7 @@ from collect_pipelines.forms.faults import (
     comparable,
     key_fault,
 )
-from collect_pipelines.forms.patterns import pattern_fault
+from collect_pipelines.rules.patterns import pattern_fault
 
 if TYPE_CHECKING:
     from collect_pipelines.forms.definition import Question

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition, Question
-from collect_pipelines.forms.moments import read_date, read_datetime, read_time
 from collect_pipelines.forms.table import Table, read_table
+from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
 __all__ = ["Table", "read_table", "submission_of_row"]
 

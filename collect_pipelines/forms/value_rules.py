@@ -16,8 +16,8 @@ from collect_pipelines.forms.faults import (
     TIME_TYPES,
     comparable,
 )
-from collect_pipelines.forms.moments import read_date, read_datetime, read_time
-from collect_pipelines.forms.patterns import compiled
+from collect_pipelines.rules.moments import read_date, read_datetime, read_time
+from collect_pipelines.rules.patterns import compiled
 
 __all__ = ["Rule", "Violation", "is_email", "is_url", "rule_of"]
 

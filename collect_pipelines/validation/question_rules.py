@@ -10,8 +10,8 @@ import polars as pl
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
 from collect_pipelines.forms.faults import COUNTED_TYPES, DEFAULT_STARS, MAX_ROWS, NUMBER_TYPES, TEXT_TYPES, TIME_TYPES, comparable
-from collect_pipelines.forms.patterns import anchored
 from collect_pipelines.forms.value_rules import rule_of
+from collect_pipelines.rules.patterns import anchored
 from collect_pipelines.validation.values import OTHER_MARK
 
 __all__ = ["Broken", "rules_of"]

@@ -6,7 +6,7 @@ import time
 import polars as pl
 import pytest
 
-from collect_pipelines.forms.patterns import anchored, compiled, pattern_fault
+from collect_pipelines.rules.patterns import anchored, compiled, pattern_fault
 
 PIECES = [
     *"ab1 _-.é५,{}[]()|*+?^$&~:=!<>#/\\\n'\"@%",

@@ -6,7 +6,7 @@ from typing import Any
 
 import re2
 
-__all__ = ["anchored", "compiled", "pattern_fault"]
+__all__ = ["anchored", "compiled", "pattern_fault", "portable", "searched"]
 
 MAX_PATTERN_CHARACTERS = 1_000  # longer ones are generated, and belong into a choice list
 MAX_PROGRAM_BYTES = 1 << 20  # memory of one compiled pattern: refuses (x{1000}){1000}
@@ -47,11 +47,21 @@ def pattern_fault(pattern: str) -> str | None:
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> Any:
     """The pattern for RE2; its `fullmatch(text)` tells whether the whole answer matches. Raises ValueError saying what to change."""
+    return _compiled(anchored(pattern))
+
+
+@lru_cache(maxsize=4096)
+def searched(pattern: str) -> Any:
+    """The pattern for RE2; its `search(text)` tells whether it occurs in the text. Raises ValueError saying what to change."""
+    return _compiled(portable(pattern))
+
+
+def _compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False  # RE2 would print the pattern to stderr
     options.max_mem = MAX_PROGRAM_BYTES
     try:
-        return re2.compile(anchored(pattern), options)
+        return re2.compile(pattern, options)
     except re2.error as exc:
         reason = exc.args[0].decode("utf-8", "replace") if exc.args and isinstance(exc.args[0], bytes) else str(exc)
         raise ValueError(f"the pattern can't be used: {reason}; look-around and back-references are not supported") from exc
@@ -60,13 +70,26 @@ def compiled(pattern: str) -> Any:
 @lru_cache(maxsize=4096)
 def anchored(pattern: str) -> str:
     r"""
-    The pattern as every engine (RE2, Rust, DuckDB) reads it alike: anchored to the whole answer, `\d \w \s` written out in ASCII.
-
-    Raises ValueError for what has no portable meaning.
+    The portable pattern for the whole answer; anchoring it again changes nothing but its brackets.
 
     >>> anchored(r"\d{6}")
     '^(?:[0-9]{6})$'
     """
+    flags, body = _portable(pattern)
+    return f"{flags}^(?:{body})$"
+
+
+@lru_cache(maxsize=4096)
+def portable(pattern: str) -> str:
+    r"""
+    The pattern as every engine (RE2, Rust, DuckDB) reads it alike, found anywhere in a text: `\d \w \s` written out in ASCII.
+
+    Raises ValueError for what has no portable meaning.
+    """
+    return "".join(_portable(pattern))
+
+
+def _portable(pattern: str) -> tuple[str, str]:
     flags = _FLAGS.match(pattern)
     head = flags.group() if flags else ""
     parts: list[str] = []
@@ -82,7 +105,7 @@ def anchored(pattern: str) -> str:
             parts.append(piece.replace("]", "\\]"))
         else:
             parts.append(_outside(piece))
-    return f"^(?:{head}{''.join(parts)})$"
+    return head, "".join(parts)
 
 
 def _outside(piece: str) -> str:
