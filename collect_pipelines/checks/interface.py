@@ -3,13 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.model import Finding
+from collect_pipelines.model import Earlier, Finding, Fingerprint
 
 __all__ = ["Check", "CheckConfig", "Draft", "Earlier", "Fingerprint", "References"]
 
@@ -24,29 +23,6 @@ class CheckConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What earlier responses of the form are looked up by: those stored with the same name and value."""
-
-    name: str
-    """Which of the check's fingerprints it is, e.g. `content`; at most 64 characters."""
-    value: bytes
-    """A hash (of at most 64 bytes), never the answer itself: it is stored with the response."""
-    within_seconds: int
-    """How far back to look. What is stored is found later by a longer window, too, while it is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A response of the form that is stored and left the same fingerprint; never the response that is being checked."""
-
-    name: str
-    """Name of the fingerprint."""
-    response_id: str
-    received_at: datetime
-    """Aware, in UTC."""
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """The response a check sees: typed answers by question key, before it is stored. Read only."""
 
@@ -58,7 +34,7 @@ class Draft:
     answer_metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     """A check may add facts about an answer here under its question key, e.g. `{"phone": {"e164": "+91..."}}`."""
     earlier: tuple[Earlier, ...] = ()
-    """What the check's own `fingerprints` found, newest first; empty while `fingerprints` itself is called."""
+    """What the check's own `fingerprints` found, oldest first; empty while `fingerprints` itself is called."""
 
 
 class Check(ABC):
@@ -94,7 +70,11 @@ class Check(ABC):
         """
 
     def fingerprints(self, response: Draft, form: FormDefinition) -> Sequence[Fingerprint]:
-        """What earlier responses are looked up by, and this one is stored with; at most 16. Default: nothing."""
+        """
+        What earlier responses of the form are looked up by, and this one is stored with; called before `check`. Default: nothing.
+
+        At most 16, names of at most 48 characters, values of at most 1,024 bytes. Checks don't see each other's fingerprints.
+        """
         return ()
 
     @abstractmethod
