@@ -2,30 +2,26 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from collect_pipelines.forms.faults import (
-    MAX_CHECKS,
-    MAX_LANGUAGES,
-    Fault,
-    Faults,
-    clean_text,
-    plain_data,
-    slug_fault,
-)
+from collect_pipelines.forms.faults import MAX_CHECKS, MAX_LANGUAGES, Fault, Faults
+from collect_pipelines.forms.fields import DEFAULT_LANGUAGE, Attributes, Bound, Code, Day, Extra, Labels, Language, Part, Slug, label_in
 from collect_pipelines.forms.form_faults import form_faults
 from collect_pipelines.forms.question_faults import question_faults
+from collect_pipelines.forms.relation_faults import relation_faults
+from collect_pipelines.forms.rule import FormRule
+from collect_pipelines.forms.rule_faults import rule_faults
 
 __all__ = [
+    "DEFAULT_LANGUAGE",
     "CheckSettings",
     "Choice",
     "FormDefinition",
+    "FormRule",
     "Labels",
     "Question",
     "QuestionType",
@@ -37,101 +33,24 @@ QuestionType = Literal[
     "date", "time", "datetime", "geopoint", "file", "note", "hidden", "group", "repeat",
 ]  # fmt: skip
 
-DEFAULT_LANGUAGE = "en"
-MAX_TEXT = 10_000  # characters of a label: longer than any question, shorter than a document
-LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}$"
-_LANGUAGE = re.compile(LANGUAGE_PATTERN)
 
-
-def _labels(value: Any) -> Any:
-    labels = {DEFAULT_LANGUAGE: value} if isinstance(value, str) else value
-    if not isinstance(labels, dict):
-        raise ValueError("must be text, or a mapping of language to text; put quotes around numbers")
-    for language, text in labels.items():
-        if not isinstance(language, str) or not _LANGUAGE.match(language):
-            raise ValueError("a language is a BCP-47 tag such as en, hi or pt-BR")
-        if not isinstance(text, str):
-            raise ValueError(f"the text for {language} must be text; put quotes around it")
-        clean_text(text, MAX_TEXT)
-    return labels
-
-
-def _slug(value: str) -> str:
-    fault = slug_fault(value)
-    if fault:
-        raise ValueError(fault)
-    return value
-
-
-def _language(value: str) -> str:
-    if not _LANGUAGE.match(value):
-        raise ValueError("a language is a BCP-47 tag such as en, hi or pt-BR")
-    return value
-
-
-def _bound(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("must be a number, or a date or time in quotes")
-    return value
-
-
-def _day(value: Any) -> Any:
-    if not isinstance(value, str | date):
-        raise ValueError("must be a day such as 2026-01-31")
-    return value
-
-
-def _code(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(f"must be text; write {json.dumps(str(value))} in quotes")
-    return value
-
-
-Labels = Annotated[
-    dict[str, str],
-    BeforeValidator(_labels),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {
-                    "type": "object",
-                    "patternProperties": {LANGUAGE_PATTERN: {"type": "string", "minLength": 1}},
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-"""Text per BCP-47 language; a plain string is English."""
-
-Bound = Annotated[int | float | str, BeforeValidator(_bound), WithJsonSchema({"type": ["number", "string"]})]
-Day = Annotated[date, BeforeValidator(_day)]
-Extra = Annotated[dict[str, Any], AfterValidator(plain_data)]
-"""Facts of the author's own: plain JSON data."""
-
-
-def label_in(labels: dict[str, str], language: str | None, fallback: str = "") -> str:
-    """The text in the language, else in its base language (`en` for `en-GB`), else in English, else the first there is."""
-    for wanted in (language, (language or "").partition("-")[0], DEFAULT_LANGUAGE):
-        if wanted and wanted in labels:
-            return labels[wanted]
-    return next(iter(labels.values()), fallback)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Choice(_Part):
+class Choice(Part):
     """One answer of a select question: the code is stored, the label is shown."""
 
-    code: Annotated[str, BeforeValidator(_code)] = Field(description="What is stored. Never changes its meaning; put digits in quotes.")
+    code: Code = Field(description="What is stored. Never changes its meaning; put digits in quotes.")
     label: Labels = Field(description="What people read, as text or per language.")
     retired: StrictBool = Field(default=False, description="No longer offered; answers already given stay readable.")
+    attributes: Attributes = Field(
+        default_factory=dict, description="Facts about the choice, e.g. {state: mh}: for choices_by, and for checks such as slang."
+    )
+
+    def attribute(self, name: str) -> tuple[str, ...]:
+        """The values of an attribute; none when the choice does not have it."""
+        value = self.attributes.get(name, ())
+        return (value,) if isinstance(value, str) else value
 
 
-class Question(_Part):
+class Question(Part):
     """One question, or a group or repeat of questions."""
 
     key: str = Field(description="Name of the answer, for ever: a-z, 0-9 and _, unique over the whole form.")
@@ -141,7 +60,14 @@ class Question(_Part):
     label: Labels = Field(default_factory=dict, description="The question as people read it, as text or per language.")
     hint: Labels = Field(default_factory=dict, description="Help shown beside the question.")
     required: StrictBool = Field(default=False, description="An answer must be given (a repeat: at least one row).")
+    relevant: StrictStr | None = Field(
+        default=None, description="An expression: the question is asked when it is true. What is inside a group or repeat inherits it."
+    )
     choices: tuple[Choice, ...] = Field(default=(), description="For select_one and select_multiple: what can be chosen.")
+    choices_by: dict[str, str] = Field(
+        default_factory=dict,
+        description="For selects: attribute of the choices to the key of a question; only choices with that answer are offered.",
+    )
     other: StrictBool = Field(default=False, description='For selects: an answer of one\'s own is possible, sent as {"other": "text"}.')
     min: Bound | None = Field(
         default=None, description="Least number, rating, date or time (in quotes), number of choices, or number of repeat rows."
@@ -165,6 +91,7 @@ class Question(_Part):
     retired: Day | None = Field(
         default=None, description="Day from which the question is no longer asked; answers already given stay readable."
     )
+    was: tuple[str, ...] = Field(default=(), description="Keys this question had in earlier versions.")
     questions: tuple["Question", ...] = Field(default=(), description="For group and repeat: the questions inside.")
     metadata: Extra = Field(default_factory=dict, description="Anything you want to keep with the question.")
 
@@ -176,7 +103,7 @@ class Question(_Part):
         return self
 
 
-class CheckSettings(_Part):
+class CheckSettings(Part):
     """How one check runs for this form."""
 
     on_error: Literal["accept", "flag", "reject"] = Field(
@@ -186,12 +113,12 @@ class CheckSettings(_Part):
     config: Extra = Field(default_factory=dict, description="Settings of the check's own; see its documentation.")
 
 
-class FormDefinition(_Part):
+class FormDefinition(Part):
     """A whole form as its author writes it. Question keys are unique over the form, groups included."""
 
-    form: Annotated[str, AfterValidator(_slug)] = Field(description="Name of the form in addresses and commands: a-z, 0-9, _ and -.")
+    form: Slug = Field(description="Name of the form in addresses and commands: a-z, 0-9, _ and -.")
     title: Labels = Field(description="The form's title, as text or per language.")
-    languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
+    languages: tuple[Language, ...] = Field(
         default=(DEFAULT_LANGUAGE,), min_length=1, max_length=MAX_LANGUAGES, description="Languages of the labels."
     )
     unique_by: str | None = Field(
@@ -201,12 +128,14 @@ class FormDefinition(_Part):
     checks: dict[str, CheckSettings] = Field(
         default_factory=dict, max_length=MAX_CHECKS, description="Checks to run before a response is accepted, by kind."
     )
+    rules: tuple[FormRule, ...] = Field(default=(), description="What answers must keep among themselves, and responses among each other.")
     questions: tuple[Question, ...] = Field(default=(), description="What is asked, in order.")
     metadata: Extra = Field(default_factory=dict, description="Anything you want to keep with the form.")
 
     @model_validator(mode="after")
     def _keep_rules(self) -> "FormDefinition":
         faults = [*self._heading_faults(), *form_faults(self.questions, self.languages, self.unique_by)]
+        faults += [*relation_faults(self.questions), *rule_faults(self.rules, self.questions, self.languages)]
         if faults:
             raise Faults(faults)
         return self

@@ -2,19 +2,33 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
-__all__ = ["Fault", "Faults", "Place", "clean_text", "comparable", "key_fault", "plain_data", "rule_name_fault", "slug_fault", "spell"]
+__all__ = [
+    "Fault",
+    "Faults",
+    "Place",
+    "clean_text",
+    "comparable",
+    "key_fault",
+    "nearest",
+    "plain_data",
+    "rule_name_fault",
+    "slug_fault",
+    "spell",
+]
 
 Place = tuple[str | int, ...]
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 SLUG = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 CODE = re.compile(r"[^\s,;|\x00-\x1f\x7f]{1,64}")
+KEY_CHARACTERS = 63  # what a key has at most; comparing longer words costs time and finds nothing
 RESERVED_KEYS = frozenset({"respondent"})  # `unique_by: respondent` means the sender, not a question
 MAX_QUESTIONS = 1_000
 MAX_CHOICES = 2_000
@@ -110,6 +124,12 @@ def rule_name_fault(name: str) -> str | None:
     if SLUG.fullmatch(name) and len(name) <= MAX_RULE_NAME:
         return None
     return f"a rule's name has 1 to {MAX_RULE_NAME} of a-z, 0-9, _ and -, and starts with a letter"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint at the known word most like this one, to end a message with; empty when none is like it."""
+    near = get_close_matches(word[:KEY_CHARACTERS], list(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def comparable(kind: str, value: int | float | str) -> Any:

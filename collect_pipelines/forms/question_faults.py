@@ -21,6 +21,7 @@ from collect_pipelines.forms.faults import (
     Fault,
     comparable,
     key_fault,
+    nearest,
 )
 from collect_pipelines.rules.patterns import pattern_fault
 
@@ -35,6 +36,7 @@ def question_faults(question: "Question") -> Iterator[Fault]:
     fault = key_fault(question.key)
     if fault:
         yield Fault(("key",), fault)
+    yield from _was_faults(question)
     yield from _choice_faults(question)
     yield from _nesting_faults(question)
     yield from _length_faults(question)
@@ -55,17 +57,28 @@ def _only(field: str, types: frozenset[str]) -> str:
     return f"`{field}` is only for {', '.join(sorted(types))}; remove it"
 
 
+def _was_faults(question: "Question") -> Iterator[Fault]:
+    for index, key in enumerate(question.was):
+        fault = key_fault(key)
+        if fault:
+            yield Fault(("was", index), fault)
+        elif key == question.key or key in question.was[:index]:
+            yield Fault(("was", index), f"`{key}` is {'the key itself' if key == question.key else 'named twice'}; remove it")
+
+
 def _choice_faults(question: "Question") -> Iterator[Fault]:
     if question.type not in SELECT_TYPES:
         if question.choices:
             yield Fault(("choices",), f"{_only('choices', SELECT_TYPES)}, or make the type select_one")
-        if question.other:
-            yield Fault(("other",), _only("other", SELECT_TYPES))
+        for field in ("other", "choices_by"):
+            if getattr(question, field):
+                yield Fault((field,), _only(field, SELECT_TYPES))
         return
     if not question.choices:
         yield Fault(("choices",), "a select question needs at least one choice: a list of `code` and `label`")
     if len(question.choices) > MAX_CHOICES:
         yield Fault(("choices",), f"has {len(question.choices):,} choices, at most {MAX_CHOICES:,} are possible; ask for text instead")
+    yield from _filter_faults(question)
     seen: dict[str, int] = {}
     for index, choice in enumerate(question.choices):
         if not CODE.fullmatch(choice.code):
@@ -73,6 +86,14 @@ def _choice_faults(question: "Question") -> Iterator[Fault]:
         if choice.code in seen:
             yield Fault(("choices", index, "code"), f"the code is taken by choices[{seen[choice.code]}]; codes are unique in a question")
         seen.setdefault(choice.code, index)
+
+
+def _filter_faults(question: "Question") -> Iterator[Fault]:
+    attributes = sorted({name for choice in question.choices for name in choice.attributes})
+    for attribute in question.choices_by:
+        if attribute not in attributes:
+            hint = nearest(attribute, attributes) or f"; give the choices `attributes: {{{attribute}: ...}}`"
+            yield Fault(("choices_by", attribute), f"no choice has the attribute `{attribute}`{hint}")
 
 
 def _nesting_faults(question: "Question") -> Iterator[Fault]:

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from collect_pipelines.errors import FormInvalid
-from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, Question
+from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, FormRule, Question
 from collect_pipelines.forms.faults import Faults, Place, key_fault, spell
 from collect_pipelines.forms.file_schema import form_json_schema
 from collect_pipelines.forms.form_faults import form_faults
+from collect_pipelines.forms.rule import Volume
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.yaml_tree import Tree, YamlFault, read_tree
 
@@ -104,6 +105,8 @@ def _fields_at(place: Place) -> list[str]:
         return []
     if "checks" in place:
         return list(CheckSettings.model_fields)
+    if place[0] == "rules":
+        return list((Volume if "volume" in place[:-1] else FormRule).model_fields)
     if "choices" in place:
         return list(Choice.model_fields)
     return list((Question if "questions" in place else FormDefinition).model_fields)
