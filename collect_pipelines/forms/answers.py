@@ -38,10 +38,11 @@ def check_answers(definition: FormDefinition, answers: Mapping[str, Any], langua
 class _Sheet:
     """The compiled rules of one list of answerable questions: of the form, or of a row of a repeat."""
 
-    __slots__ = ("_order", "_questions", "_required", "_retired", "_rows", "_rules")
+    __slots__ = ("_former", "_order", "_questions", "_required", "_retired", "_rows", "_rules")
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self._questions = {question.key: question for question in questions}
+        self._former = {former: question.key for question in questions for former in question.was}
         self._order = {key: place for place, key in enumerate(self._questions)}
         self._rules: dict[str, Rule] = {key: rule_of(question) for key, question in self._questions.items()}
         self._required = tuple(key for key, question in self._questions.items() if question.required and question.retired is None)
@@ -117,9 +118,11 @@ class _Sheet:
     def _unknown(self, keys: Sequence[str], language: str | None, prefix: str) -> Iterator[Finding]:
         for index, key in enumerate(keys[: MAX_FINDINGS + 1]):
             shown = key[:MAX_SHOWN_KEY]
-            near = get_close_matches(shown, self._questions, n=1) if index < MAX_SUGGESTIONS else []
-            values = {"label": shown, "near": near[0] if near else ""}
-            yield Finding("unknown", say("unknown.near" if near else "unknown", language, values), "reject", prefix + shown)
+            renamed = self._former.get(key)
+            near = get_close_matches(shown, self._questions, n=1) if renamed is None and index < MAX_SUGGESTIONS else []
+            name = "unknown.renamed" if renamed else "unknown.near" if near else "unknown"
+            values = {"label": shown, "near": renamed or (near[0] if near else "")}
+            yield Finding("unknown", say(name, language, values), "reject", prefix + shown)
 
 
 def _unanswered(value: Any) -> bool:

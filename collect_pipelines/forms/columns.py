@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from collect_pipelines.forms.definition import Choice, FormDefinition, Question, label_in
 
-__all__ = ["META_COLUMNS", "Column", "layout", "physical_name"]
+__all__ = ["META_COLUMNS", "Column", "column_name", "first_key", "layout", "physical_name"]
 
 META_COLUMNS = ("position", "response_id", "revision", "operation", "version", "submitted_at", "received_at", "source", "respondent")
 """First columns of every frame of log entries, each with a leading underscore (`_position`), in this order."""
@@ -23,7 +23,7 @@ class Column:
     """One question as a destination sees it."""
 
     key: str
-    """The question key: stable for ever."""
+    """The key the question had first: stable for ever, also when the question is renamed. `question.key` is its key today."""
     name: str
     """Physical column name, ASCII, fixed at the question's creation: the column's name in a batch frame."""
     type: str
@@ -32,11 +32,13 @@ class Column:
     """Heading in the integration's language."""
     question: Question
     """The newest definition of the question, its choices being those of all versions."""
+    keys: tuple[str, ...] = ()
+    """Every key its answers stand under, the first one first; more than one after a renaming (`was`)."""
 
 
 def physical_name(key: str) -> str:
     """
-    The column name of a question: ASCII, at most 60 characters, a function of the key alone.
+    The column name of a question with this first key: ASCII, at most 60 characters, a function of that key alone.
 
     >>> physical_name("age")
     'q_age_ae7viq'
@@ -47,28 +49,44 @@ def physical_name(key: str) -> str:
     return f"q_{slug}_{tag}" if slug else f"q_{tag}"
 
 
+def first_key(question: Question) -> str:
+    """The key under which the question was asked first: the oldest of `was`, else its key."""
+    return question.was[0] if question.was else question.key
+
+
+def column_name(question: Question) -> str:
+    """The column name of a question, the same before and after it is renamed."""
+    return physical_name(first_key(question))
+
+
 def layout(versions: Sequence[FormDefinition], language: str | None = None) -> tuple[Column, ...]:
     """
     One column per question of all versions (oldest version first), in the order in which questions first appeared.
 
-    A question added later comes after all earlier ones, whatever its place in the form, so that columns never move.
-    Repeats are one column. Headings are in `language`, else as `label_in` falls back, else the key.
+    A question added later comes after all earlier ones, whatever its place in the form, so that columns never move; a renamed one
+    (`was`) keeps its column. Repeats are one column. Headings are in `language`, else as `label_in` falls back, else the key.
     """
     newest: dict[str, Question] = {}
     choices: dict[str, dict[str, Choice]] = {}
+    keys: dict[str, dict[str, None]] = {}
     for version in versions:
         for question in version.answerable:
-            newest[question.key] = question
-            choices.setdefault(question.key, {}).update({choice.code: choice for choice in question.choices})
-    return tuple(_column(question, tuple(choices[key].values()), language) for key, question in newest.items())
+            first = first_key(question)
+            newest[first] = question
+            choices.setdefault(first, {}).update({choice.code: choice for choice in question.choices})
+            keys.setdefault(first, {})[question.key] = None
+    return tuple(
+        _column(first, question, tuple(choices[first].values()), tuple(keys[first]), language) for first, question in newest.items()
+    )
 
 
-def _column(question: Question, choices: tuple[Choice, ...], language: str | None) -> Column:
+def _column(first: str, question: Question, choices: tuple[Choice, ...], keys: tuple[str, ...], language: str | None) -> Column:
     merged = question if choices == question.choices else question.model_copy(update={"choices": choices})
     return Column(
-        key=question.key,
-        name=physical_name(question.key),
+        key=first,
+        name=physical_name(first),
         type=question.type,
         label=label_in(question.label, language, fallback=question.key),
         question=merged,
+        keys=keys,
     )

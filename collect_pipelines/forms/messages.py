@@ -26,6 +26,12 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Ce formulaire n'a pas de question « {label} » ; vouliez-vous dire « {near} » ?",
         "इस फ़ॉर्म में “{label}” प्रश्न नहीं है; क्या आपका मतलब “{near}” था?",
     ),
+    "unknown.renamed": (
+        "The question “{label}” was renamed to “{near}” in this version of the form.",
+        "La pregunta «{label}» se llama «{near}» en esta versión del formulario.",
+        "La question « {label} » a été renommée en « {near} » dans cette version du formulaire.",
+        "फ़ॉर्म के इस संस्करण में प्रश्न “{label}” का नाम “{near}” कर दिया गया है।",
+    ),
     "retired": (
         "“{label}” is no longer asked.",
         "«{label}» ya no se pregunta.",

@@ -61,7 +61,7 @@ def read_entries(
     form_id: int,
     after: int,
     through: int,
-    keys: Sequence[str],
+    keys: Sequence[str | tuple[str, ...]],
     *,
     without_quarantined: bool = False,
     version: int | None = None,
@@ -71,9 +71,10 @@ def read_entries(
 
     Columns: position, response_id, revision, operation, version, submitted_at, received_at (ISO 8601, UTC), source, respondent,
     then the answer to each of `keys` as text, named k0, k1, ... An unquoted empty field is null, "" is the empty text.
+    keys: a tuple holds all keys one question has had; a response holds its answer under the key of the version it answered.
     version: only entries of this form version.
     """
-    answers = [sql.SQL("r.answers ->> {} as {}").format(sql.Literal(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
+    answers = [sql.SQL("{} as {}").format(_answer(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
     conditions: list[sql.Composable] = [
         sql.SQL("r.form_id = {} and r.position > {} and r.position <= {}").format(
             sql.Literal(form_id), sql.Literal(after), sql.Literal(through)
@@ -90,6 +91,12 @@ def read_entries(
     assert driver is not None, "an open transaction has a connection"
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         return b"".join(copy)
+
+
+def _answer(key: str | tuple[str, ...]) -> sql.Composable:
+    found = [sql.SQL("r.answers ->> {}").format(sql.Literal(one)) for one in ((key,) if isinstance(key, str) else key)]
+    # no version takes two keys of one question, so at most one of them is there
+    return found[0] if len(found) == 1 else sql.SQL("coalesce({})").format(sql.SQL(", ").join(found))
 
 
 _META = sql.SQL(

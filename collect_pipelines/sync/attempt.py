@@ -80,7 +80,7 @@ def render_range(
 ) -> _Rendered:
     """The rows of the positions `first`..`last`, rendered with the columns of the form's versions up to `version`."""
     columns = versions.columns(connection, integration.form_id, version, integration.language)
-    keys = [column.key for column in columns]
+    keys = [column.keys for column in columns]
     csv = read_entries(connection, integration.form_id, first - 1, last, keys, without_quarantined=True)
     membership = Membership(first, last, text_frame(csv, columns), destination.supports)
     frame = render(membership.rows, columns, destination.values, integration.language)

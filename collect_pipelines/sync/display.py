@@ -90,7 +90,7 @@ def _repeat(value: Any, question: Question, language: str | None) -> str:
 
 def _fields(entry: Mapping[str, Any], question: Question, language: str | None) -> Iterator[str]:
     for inner in _opened(question):
-        answer = entry.get(inner.key)
+        answer = next((entry[key] for key in (inner.key, *inner.was) if entry.get(key) is not None), None)
         if answer is not None:
             yield f"{label_in(inner.label, language, inner.key)}: {_answer(answer, inner, language)}"
 

@@ -75,7 +75,7 @@ def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_
         through = batch_end(connection, form.form_id, after, form.head, max_rows, MAX_BYTES)
         records = versions.up_to(connection, form.form_id, form.version)
         columns = versions.columns(connection, form.form_id, form.version)
-        csv = read_entries(connection, form.form_id, after, through, [column.key for column in columns])
+        csv = read_entries(connection, form.form_id, after, through, [column.keys for column in columns])
     entries = text_frame(csv, columns)
     report = replace(
         report,

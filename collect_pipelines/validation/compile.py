@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from collect_pipelines.forms.columns import physical_name
+from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in
 from collect_pipelines.forms.messages import say
 from collect_pipelines.model import Finding
@@ -77,7 +77,7 @@ def compile_rules(definition: FormDefinition) -> RuleSet:
 
 def _part(definition: FormDefinition, questions: Sequence[Question]) -> _Part:
     return _Part(
-        columns=tuple(physical_name(question.key) for question in questions),
+        columns=tuple(column_name(question) for question in questions),
         values=tuple(_value(question) for question in questions),
         rules=tuple(rule for question in questions for rule in _rules(definition, question)),
     )
@@ -86,7 +86,7 @@ def _part(definition: FormDefinition, questions: Sequence[Question]) -> _Part:
 def _rules(definition: FormDefinition, question: Question) -> Iterator[Rule]:
     language = definition.languages[0] if definition.languages else None
     label = label_in(question.label, language, question.key)
-    name = physical_name(question.key)
+    name = column_name(question)
     for broken in rules_of(question, pl.col(name), pl.col(f"{name}~")):
         yield Rule(
             name=f"{question.key}.{broken.code}",
@@ -109,7 +109,7 @@ def _message(broken: Broken, language: str | None, label: str) -> str:
 
 def _value(question: Question) -> pl.Expr:
     """The typed values of a question beside its texts, under the column's name and a tilde."""
-    name = physical_name(question.key)
+    name = column_name(question)
     text = pl.col(name)
     reading = {"select_one": choice, "select_multiple": choices}.get(question.type)
     return (reading(text) if reading else typed(text, question.type)).alias(f"{name}~")

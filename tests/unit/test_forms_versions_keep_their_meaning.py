@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from collect_pipelines.errors import FormIncompatible
-from collect_pipelines.forms.columns import layout, physical_name
+from collect_pipelines.forms.answers import check_answers
+from collect_pipelines.forms.columns import column_name, layout, physical_name
 from collect_pipelines.forms.compatibility import check_compatible
 from collect_pipelines.forms.definition import FormDefinition
 
@@ -83,6 +84,77 @@ def test_another_form_is_refused() -> None:
 def test_retiring_and_bringing_back_the_same_question_is_possible() -> None:
     check_compatible([form(AGE)], form({**AGE, **RETIRED}))
     check_compatible([form(AGE), form({**AGE, **RETIRED})], form(AGE))
+
+
+def renamed(question: dict[str, Any], key: str, *was: str) -> dict[str, Any]:
+    return {**question, "key": key, "was": list(was)}
+
+
+def test_a_question_may_be_renamed_again_and_again_with_all_its_earlier_keys() -> None:
+    versions = [form(AGE, NAME), form(renamed(AGE, "years", "age"), NAME), form(renamed(AGE, "years_old", "age", "years"), NAME)]
+
+    for number, version in enumerate(versions):
+        check_compatible(versions[:number], version)
+    check_compatible(versions, versions[-1])
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ([renamed({**AGE, "type": "text"}, "old", "age", "years"), NAME], "`years` was integer and is now text as `old`: keep `years` as"),
+        ([renamed(AGE, "old", "years"), NAME], "`old` must name all its earlier keys, the oldest first: write `was: [age, years]`"),
+        ([renamed(AGE, "old", "years", "age"), NAME], "`old` must name all its earlier keys, the oldest first: write `was: [age, years]`"),
+        ([renamed(AGE, "old", "age"), NAME], "`old` must name all its earlier keys, the oldest first: write `was: [age, years]`"),
+        ([{**AGE, "key": "years"}, NAME], "`years` must name all its earlier keys, the oldest first: write `was: [age]`"),
+        ([AGE, NAME], "`age` was a key of `years` and stays its own"),
+        ([renamed(AGE, "age", "years"), NAME], "`age` was a key of `years` and stays its own"),
+        ([renamed(AGE, "years", "age", "name")], "`years` names keys of several questions (`years` and `name`)"),
+        (
+            [renamed(AGE, "years", "age"), NAME, renamed(NAME, "called", "nobody")],
+            "`called` says it was `nobody`, which no published version asks",
+        ),
+        ([renamed(AGE, "years", "age"), {**NAME, "key": "called"}], "`name` is missing"),
+    ],
+)
+def test_a_renaming_that_could_mix_two_questions_is_refused_with_what_to_write(after: list[Any], told: str) -> None:
+    found = problems([form(AGE, NAME), form(renamed(AGE, "years", "age"), NAME)], form(*after))
+
+    assert len(found) == 1
+    assert told in found[0]
+
+
+def test_a_question_inside_a_renamed_repeat_stays_where_it_is() -> None:
+    before = form({"key": "rows", "type": "repeat", "questions": [AGE]})
+    after = form({"key": "members", "type": "repeat", "was": ["rows"], "questions": [renamed(AGE, "years", "age")]})
+
+    check_compatible([before], after)
+
+
+def test_a_form_that_was_renamed_elsewhere_may_be_published_as_a_first_version() -> None:
+    check_compatible([], form(renamed(AGE, "years", "age")))
+    check_compatible([form(renamed(AGE, "years", "age"))], form(renamed(AGE, "old", "age", "years")))
+
+
+def test_a_renamed_question_keeps_its_column_and_reads_all_its_keys() -> None:
+    versions = [form(NAME, select("a")), form(renamed(select("b"), "chosen", "pick"), NAME)]
+
+    columns = layout(versions)
+
+    assert [(column.key, column.name, column.keys) for column in columns] == [
+        ("name", physical_name("name"), ("name",)),
+        ("pick", physical_name("pick"), ("pick", "chosen")),
+    ]
+    assert columns[1].question.key == "chosen"
+    assert [choice.code for choice in columns[1].question.choices] == ["a", "b"]
+    assert column_name(versions[1].questions[0]) == physical_name("pick")
+
+
+def test_the_old_key_under_the_new_version_is_refused_with_the_new_name() -> None:
+    (finding,) = check_answers(form(renamed(AGE, "years", "age")), {"age": 3})
+
+    assert (finding.code, finding.severity, finding.message) == (
+        "unknown", "reject", "The question “age” was renamed to “years” in this version of the form.",
+    )  # fmt: skip
 
 
 def test_columns_keep_their_place_over_versions_and_choices_are_merged() -> None:

@@ -72,7 +72,7 @@ def questions(batch: Batch, table: str) -> pl.DataFrame:
             "table_name": table,
             "ordinal": ordinal,
             "column_name": column.name,
-            "question": column.key,
+            "question": question.key,
             "type": column.type,
             "label": column.label,
             "labels": _json(question.label),
