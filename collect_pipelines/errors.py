@@ -4,6 +4,8 @@ Every error of the product, sorted by what to do next:
 * CollectError
   + Invalid            the input is wrong: correct it and send it again
     - FormInvalid      a form definition can't be read or breaks a rule of its own
+    - RuleInvalid      a rule of a form can't be read, or does not fit the form's questions
+    - ReferenceInvalid a reference list (a slang lexicon) can't be read
     - ConfigInvalid    a setting or a plug-in's configuration is wrong
   + Conflict           the input is well formed but contradicts what is stored
     - FormIncompatible a new form version re-types or re-uses a question key
@@ -23,6 +25,7 @@ The docstring of an error is its default message.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 __all__ = [
     "Blocked",
@@ -39,7 +42,10 @@ __all__ = [
     "OutcomeUnknown",
     "PluginError",
     "PortTaken",
+    "ReferenceInvalid",
     "Refused",
+    "RuleInvalid",
+    "RuleProblem",
     "TryLater",
     "Unavailable",
 ]
@@ -68,6 +74,36 @@ class FormInvalid(Invalid):
 
     def __init__(self, message: str | None = None, *, problems: Sequence[str] = (), fix: str | None = None) -> None:
         """`problems` lists every fault found, each with its place, so that one round of editing is enough."""
+        self.problems = tuple(problems)
+        super().__init__(message, fix=fix)
+
+
+class RuleProblem(NamedTuple):
+    """One thing wrong with a rule. `line` and `column` count from 1, columns in characters (code points)."""
+
+    line: int
+    column: int
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.message}; {self.fix}"
+
+
+class RuleInvalid(Invalid):
+    """The rule is not valid."""
+
+    def __init__(self, message: str | None = None, *, problems: Sequence[RuleProblem] = (), fix: str | None = None) -> None:
+        """`problems` lists what is wrong, by place; without a `message` they are the message."""
+        self.problems = tuple(problems)
+        super().__init__(message or "\n".join(map(str, self.problems)), fix=fix or (self.problems[0].fix if self.problems else None))
+
+
+class ReferenceInvalid(Invalid):
+    """The reference list is not valid."""
+
+    def __init__(self, message: str | None = None, *, problems: Sequence[str] = (), fix: str | None = None) -> None:
+        """`problems` lists every fault found, each with file, line and column."""
         self.problems = tuple(problems)
         super().__init__(message, fix=fix)
 
