@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from collect_pipelines.forms.faults import MAX_CHECKS, MAX_LANGUAGES, Fault, Faults
+from collect_pipelines.forms.expressions import CheckedForm, check_form
+from collect_pipelines.forms.faults import MAX_CHECKS, MAX_LANGUAGES, MAX_RULES, Fault, Faults
 from collect_pipelines.forms.fields import DEFAULT_LANGUAGE, Attributes, Bound, Code, Day, Extra, Labels, Language, Part, Slug, label_in
 from collect_pipelines.forms.form_faults import form_faults
 from collect_pipelines.forms.question_faults import question_faults
@@ -27,6 +28,8 @@ __all__ = [
     "QuestionType",
     "label_in",
 ]
+
+RULES_CHECK = "rules"  # the kind of the check that judges the form's own rules
 
 QuestionType = Literal[
     "text", "email", "url", "phone", "integer", "decimal", "boolean", "select_one", "select_multiple", "rating",
@@ -136,6 +139,7 @@ class FormDefinition(Part):
     def _keep_rules(self) -> "FormDefinition":
         faults = [*self._heading_faults(), *form_faults(self.questions, self.languages, self.unique_by)]
         faults += [*relation_faults(self.questions), *rule_faults(self.rules, self.questions, self.languages)]
+        faults += self.checked.faults if len(self.rules) <= MAX_RULES else ()
         if faults:
             raise Faults(faults)
         return self
@@ -158,6 +162,18 @@ class FormDefinition(Part):
         return {question.key: question for question in self.answerable}
 
     @cached_property
+    def checked(self) -> CheckedForm:
+        """The rules of the form and what its questions' `relevant` says, as checked trees."""
+        return check_form(self.questions, self.rules)
+
+    @cached_property
+    def active_checks(self) -> dict[str, CheckSettings]:
+        """Every check that runs before a response is accepted: those in `checks`, and `rules` when the form has rules for ingest."""
+        if RULES_CHECK in self.checks or not any(rule.placement == "ingest" for rule in self.rules):
+            return dict(self.checks)
+        return {RULES_CHECK: CheckSettings(), **self.checks}
+
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the definition; equal hashes are the same version."""
         document = self.model_dump(mode="json", exclude_defaults=True)
@@ -166,7 +182,7 @@ class FormDefinition(Part):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A changed copy, not validated; what was computed from the original is computed anew."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("answerable", "by_key", "content_hash"):
+        for name in ("active_checks", "answerable", "by_key", "checked", "content_hash"):
             copied.__dict__.pop(name, None)
         return copied
 

@@ -37,6 +37,9 @@ MAX_LANGUAGES = 50
 MAX_CHECKS = 20
 MAX_RULES = 500  # judged for each response while a person waits
 MAX_RULE_NAME = 59  # characters: with `rule.` before it a finding's code, which has 64
+MAX_RULE_QUESTIONS = 20  # that one message names; with their labels they fit into a finding
+MAX_RULE_MESSAGE = 1_000  # characters of a rule's message: a finding has 16 KiB
+RESERVED_RULES = frozenset({"error"})  # the code `rule.error` tells that a rule could not be judged
 MAX_ROWS = 1_000
 """Most rows of a repeat, and the number that holds when its author sets none."""
 MAX_STARS = 100
@@ -121,6 +124,8 @@ def slug_fault(slug: str) -> str | None:
 
 def rule_name_fault(name: str) -> str | None:
     """What is wrong with the name of a rule."""
+    if name in RESERVED_RULES:
+        return f"`{name}` is a reserved word; say what is checked"
     if SLUG.fullmatch(name) and len(name) <= MAX_RULE_NAME:
         return None
     return f"a rule's name has 1 to {MAX_RULE_NAME} of a-z, 0-9, _ and -, and starts with a letter"

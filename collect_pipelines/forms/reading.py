@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, CheckSettings, Choice, FormDefinition, FormRule, Question
-from collect_pipelines.forms.faults import Faults, Place, key_fault, spell
+from collect_pipelines.forms.expressions import check_form
+from collect_pipelines.forms.faults import MAX_RULES, Faults, Place, key_fault, spell
 from collect_pipelines.forms.file_schema import form_json_schema
 from collect_pipelines.forms.form_faults import form_faults
+from collect_pipelines.forms.relation_faults import relation_faults
 from collect_pipelines.forms.rule import Volume
+from collect_pipelines.forms.rule_faults import rule_faults
+from collect_pipelines.forms.shadows import shadow_questions, shadow_rules
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.yaml_tree import Tree, YamlFault, read_tree
 
@@ -127,33 +130,16 @@ def _whole_form(raw: dict[str, Any], known: set[Place]) -> Iterator[tuple[Place,
     """Faults that only show over the whole form, found in what could be read: pydantic looks no further once a question is broken."""
     languages = raw.get("languages", [DEFAULT_LANGUAGE])
     unique_by = raw.get("unique_by")
-    shadows = _shadows(raw.get("questions"))
-    sound = isinstance(languages, list) and shadows
-    for fault in form_faults(shadows, languages, unique_by if isinstance(unique_by, str) else None) if sound else ():
+    shadows = shadow_questions(raw.get("questions"))
+    if not isinstance(languages, list) or not shadows:
+        return
+    rules = shadow_rules(raw.get("rules"))
+    found = [
+        *form_faults(shadows, languages, unique_by if isinstance(unique_by, str) else None),
+        *relation_faults(shadows),
+        *rule_faults(rules, shadows, languages),
+        *(check_form(shadows, rules).faults if len(rules) <= MAX_RULES else ()),
+    ]
+    for fault in found:
         if fault.place not in known:
             yield fault.place, fault.message
-
-
-def _shadows(value: Any) -> list[Any]:
-    """Questions as far as they were written, with the fields that `form_faults` looks at."""
-    items = value if isinstance(value, list) else []
-    return [_shadow(item if isinstance(item, dict) else {}, index) for index, item in enumerate(items)]
-
-
-def _shadow(item: dict[str, Any], index: int) -> SimpleNamespace:
-    key, choices = item.get("key"), item.get("choices")
-    return SimpleNamespace(
-        key=key if isinstance(key, str) else f"#{id(item)}",
-        type=item.get("type"),
-        label=_texts(item.get("label")),
-        hint=_texts(item.get("hint")),
-        choices=[SimpleNamespace(label=_texts(choice.get("label"))) for choice in choices if isinstance(choice, dict)]
-        if isinstance(choices, list)
-        else [],
-        retired=item.get("retired"),
-        questions=_shadows(item.get("questions")),
-    )
-
-
-def _texts(value: Any) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}

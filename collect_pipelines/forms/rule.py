@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
-from collect_pipelines.forms.faults import Fault, Faults, rule_name_fault
+from collect_pipelines.forms.faults import MAX_RULE_MESSAGE, MAX_RULE_QUESTIONS, Fault, Faults, rule_name_fault
 from collect_pipelines.forms.fields import Labels, Part
 from collect_pipelines.model import Severity
 
@@ -114,6 +114,13 @@ class FormRule(Part):
 
 
 def _faults(rule: FormRule) -> Iterator[Fault]:
+    if len(rule.questions) > MAX_RULE_QUESTIONS:
+        yield Fault(
+            ("questions",), f"names {len(rule.questions)} questions, at most {MAX_RULE_QUESTIONS} are possible; name those to look at"
+        )
+    for language, text in rule.message.items():
+        if len(text) > MAX_RULE_MESSAGE:
+            yield Fault(("message", language), f"has {len(text):,} characters, at most {MAX_RULE_MESSAGE:,} are possible; say it shorter")
     written = [kind for kind in KINDS if getattr(rule, kind) not in (None, ())]
     if len(written) != 1:
         what = f"has {' and '.join(f'`{kind}`' for kind in written)}; make two rules of it" if written else "says nothing to keep"
