@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from collect_pipelines.cli.connection import transaction
+from collect_pipelines.cli.form_diff import diff
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import emit, print_json, say
 from collect_pipelines.errors import FormInvalid, NotFound
@@ -18,6 +19,9 @@ FILES = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.group()
 def command() -> None:
     """Check, publish, list, show and infer form definitions."""
+
+
+command.add_command(diff)
 
 
 @command.command()
