@@ -11,7 +11,8 @@ from collect_pipelines.ingest.door import canonical
 from collect_pipelines.ingest.envelope import Envelope, clock_skew
 from collect_pipelines.ingest.forms import FormVersion, OpenForm
 from collect_pipelines.ingest.problems import Problem, places_of
-from collect_pipelines.model import Finding, Operation, Submission
+from collect_pipelines.ingest.recognition import Recognition
+from collect_pipelines.model import Finding, Fingerprint, Operation, Submission
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 from collect_pipelines.telemetry.logs import get_logger
 
@@ -30,12 +31,16 @@ class Checked:
     outcomes: Sequence[CheckOutcome]
     flags: list[dict[str, Any]]
     answer_metadata: Mapping[str, Any]
+    fingerprints: Sequence[Fingerprint] = ()
+    recognised: frozenset[str] = frozenset()
 
 
 NOTHING_CHECKED = Checked((), [], {})
 
 
-async def check(version: FormVersion, envelope: Envelope, response_id: str, language: str | None, metrics: IngestMetrics) -> Checked:
+async def check(
+    version: FormVersion, envelope: Envelope, response_id: str, language: str | None, metrics: IngestMetrics, recognition: Recognition
+) -> Checked:
     """Runs the version's checks. Raises Problem `answers-rejected` naming each question when one rejects."""
     draft = Draft(response_id, envelope.answers, envelope.respondent, envelope.language or language)
     outcomes = await version.runner.run(draft)
@@ -53,7 +58,7 @@ async def check(version: FormVersion, envelope: Envelope, response_id: str, lang
     skew = clock_skew(envelope.submitted_at, datetime.now(UTC))
     if skew is not None:
         flags.append({**skew.as_json(), "check": "clock", "outcome": "flagged"})
-    return Checked(outcomes, flags, draft.answer_metadata)
+    return Checked(outcomes, flags, draft.answer_metadata, recognition.fingerprints, frozenset(recognition.recognised))
 
 
 def submission_of(
@@ -83,6 +88,8 @@ def submission_of(
         metadata=envelope.metadata,
         answer_metadata=checked.answer_metadata,
         flags=checked.flags,
+        fingerprints=checked.fingerprints,
+        recognised=checked.recognised,
     )
 
 

@@ -55,9 +55,13 @@ class IngestApp:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self.services.writer.start()
+        self.services.housekeeping.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.services.writer.stop()
+        await self.services.attempts.stop()
+        await self.services.housekeeping.stop()
+        await self.services.fingerprints.close()
         self.services.threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 

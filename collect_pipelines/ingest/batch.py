@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.ingest.accept import NOTHING_CHECKED, check, submission_of
+from collect_pipelines.errors import Unavailable
+from collect_pipelines.ingest.accept import NOTHING_CHECKED, submission_of
+from collect_pipelines.ingest.attempts import attempt_of
 from collect_pipelines.ingest.body import BATCH_BODY_BYTES, BODY_BYTES, JSON_TYPES, NDJSON_TYPES, media_type, read_body
 from collect_pipelines.ingest.door import read_json, split_array
 from collect_pipelines.ingest.envelope import Envelope, read_envelope
 from collect_pipelines.ingest.forms import OpenForm
-from collect_pipelines.ingest.problems import Problem
+from collect_pipelines.ingest.incoming import Incoming
+from collect_pipelines.ingest.problems import Problem, from_error
 from collect_pipelines.ingest.receipts import STORED, problem_of
+from collect_pipelines.ingest.rechecking import ROUNDS, check_incoming
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import is_stored, open_form
@@ -32,6 +36,7 @@ class _Item:
 
     response_id: str | None = None
     source: str = "api"
+    incoming: Incoming | None = None
     submission: Submission | None = None
     flags: list[dict[str, Any]] = field(default_factory=list)
     rejection: Problem | None = None
@@ -49,11 +54,9 @@ async def submit_batch(services: Services, request: Request) -> Reply:
     if not raw:
         raise Problem("json-empty", "The batch is empty.")
     items = await _prepare(services, request, key, form, raw)
-    good = [item for item in items if item.submission is not None]
-    if good:
-        stored = await services.writer.accept_many([item.submission for item in good if item.submission is not None])
-        for item, accepted in zip(good, stored, strict=True):
-            _settle(services, item, accepted)
+    await _store(services, [item for item in items if item.submission is not None])
+    for item in items:
+        _note_attempt(services, key, item)
     return _reply(services, request, form, items)
 
 
@@ -62,6 +65,45 @@ def _lines(body: bytes) -> list[bytes]:
     if len(lines) > MAX_ITEMS:
         raise Problem("batch-too-large", f"More than {MAX_ITEMS} items.")
     return lines
+
+
+async def _store(services: Services, items: Sequence[_Item]) -> None:
+    """All of them in one transaction; those that were overtaken (see `check_and_store`) are checked again and follow in another."""
+    pending = items
+    for number in range(1, ROUNDS + 1):
+        if not pending:
+            return
+        try:
+            stored = await services.writer.accept_many([item.submission for item in pending if item.submission is not None])
+        except Unavailable as exc:
+            if number == 1:
+                raise
+            for item in pending:  # the others are stored: what is away now concerns these alone
+                item.problem = from_error(exc)
+            return
+        for item, accepted in zip(pending, stored, strict=True):
+            _settle(services, item, accepted)
+        overtaken = [item for item in pending if item.accepted is not None and item.accepted.outcome == "overtaken"]
+        pending = await _checked_again(services, overtaken, number + 1)
+
+
+async def _checked_again(services: Services, items: Sequence[_Item], number: int) -> list[_Item]:
+    """Those that may still be stored."""
+    places = asyncio.Semaphore(CHECKED_TOGETHER)
+
+    async def checked(item: _Item) -> bool:
+        assert item.incoming is not None
+        async with places:
+            try:
+                kept, item.submission = await check_incoming(services, item.incoming, number)
+            except Problem as problem:
+                item.problem = problem
+                return False
+        item.flags = kept.flags
+        return True
+
+    results = await asyncio.gather(*map(checked, items))
+    return [item for item, good in zip(items, results, strict=True) if good]
 
 
 async def _prepare(services: Services, request: Request, key: ApiKey, form: OpenForm, raw: Sequence[bytes]) -> list[_Item]:
@@ -96,14 +138,16 @@ async def _prepare_one(services: Services, request: Request, key: ApiKey, form: 
         raise Problem.at("id-required", "#/id", "Each item needs an id of its own.")
     _refuse_revision(envelope)
     version = await services.forms.version(key, form, envelope.version)
+    item.incoming = Incoming(form, version, envelope, envelope.response_id, request.language())
     try:
-        checked = await check(version, envelope, envelope.response_id, request.language(), services.metrics)
+        checked, item.submission = await check_incoming(services, item.incoming)
     except Problem as rejection:
         if not await is_stored(services, form, envelope.response_id):
             raise
-        item.rejection, checked = rejection, NOTHING_CHECKED
-    item.flags = checked.flags
-    item.submission = submission_of(form, version, envelope, envelope.response_id, checked)
+        item.rejection = rejection
+        item.submission = submission_of(form, version, envelope, envelope.response_id, NOTHING_CHECKED)
+    else:
+        item.flags = checked.flags
 
 
 def _refuse_revision(envelope: Envelope) -> None:
@@ -115,8 +159,14 @@ def _settle(services: Services, item: _Item, accepted: Accepted) -> None:
     item.accepted = accepted
     if accepted.outcome == "accepted":
         services.metrics.stored(accepted.received_at)
-    elif accepted.outcome not in STORED:
+    elif accepted.outcome not in (*STORED, "overtaken"):
         item.problem = item.rejection or problem_of(accepted)
+
+
+def _note_attempt(services: Services, key: ApiKey, item: _Item) -> None:
+    if item.problem is not None and item.problem.code == "answers-rejected" and item.incoming is not None:
+        services.attempts.note(attempt_of(item.incoming, item.problem, key.key_id))
+        item.problem = item.problem.about(item.incoming.response_id)
 
 
 def _reply(services: Services, request: Request, form: OpenForm, items: Sequence[_Item]) -> Reply:

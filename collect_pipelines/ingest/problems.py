@@ -194,6 +194,11 @@ class Problem(CollectError):
         """A problem with one place."""
         return cls(code, message, places=(Place(pointer, code, message),))
 
+    def about(self, response_id: str) -> "Problem":
+        """The same, naming the response that was refused."""
+        self.extra = {"response_id": response_id, **self.extra}
+        return self
+
     def as_json(self, request_id: str) -> dict[str, Any]:
         """The problem document."""
         document: dict[str, Any] = {

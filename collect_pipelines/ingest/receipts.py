@@ -58,6 +58,8 @@ def problem_of(accepted: Accepted, *, by_idempotency_key: bool = False) -> Probl
             return Problem("form-closed")
         case "not_stored":
             return Problem("not-storable")
+        case "overtaken":
+            return Problem("overloaded", "Responses that resemble this one keep arriving. Nothing was stored.")
         case "accepted" | "replayed":
             raise AssertionError("a stored response is not a problem")
 

@@ -1,13 +1,17 @@
 """What the handlers of one ingest process share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from collect_pipelines.ingest.attempts import AttemptRecorder
 from collect_pipelines.ingest.authentication import Authenticator
 from collect_pipelines.ingest.forms import FormBook
+from collect_pipelines.ingest.housekeeping import Housekeeping
+from collect_pipelines.ingest.recognition import FingerprintFinder
 from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.model import Accepted, Submission
+from collect_pipelines.store.fingerprints import Finder
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 
 if TYPE_CHECKING:
@@ -51,3 +55,11 @@ class Services:
     metrics: IngestMetrics
     readiness: "Readiness"
     stopping: bool = False
+    fingerprints: FingerprintFinder = field(init=False)
+    attempts: AttemptRecorder = field(init=False)
+    housekeeping: Housekeeping = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fingerprints = Finder(self.threads.url)
+        self.attempts = AttemptRecorder(self.threads, self.metrics)
+        self.housekeeping = Housekeeping(self.threads)

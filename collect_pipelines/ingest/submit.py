@@ -4,16 +4,20 @@ from typing import Any
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.ingest.accept import NOTHING_CHECKED, Checked, check, checks_as_json, stored_checks, submission_of
+from collect_pipelines.ingest.attempts import attempt_of
 from collect_pipelines.ingest.body import JSON_TYPES, media_type, read_body
 from collect_pipelines.ingest.door import read_json
 from collect_pipelines.ingest.envelope import Envelope, clean_id, read_envelope
 from collect_pipelines.ingest.forms import OpenForm
 from collect_pipelines.ingest.identity import identify, replaced_revision, revision_in
+from collect_pipelines.ingest.incoming import Incoming
 from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.receipts import STORED, problem_of, receipt, receipt_headers
+from collect_pipelines.ingest.rechecking import check_and_store
+from collect_pipelines.ingest.recognition import Recognition
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
-from collect_pipelines.model import Accepted, Submission
+from collect_pipelines.model import Accepted
 from collect_pipelines.store.keys import ApiKey, Scope
 from collect_pipelines.store.log import list_responses, newest_response
 
@@ -36,7 +40,9 @@ async def validate_response(services: Services, request: Request) -> Reply:
     key, form = await open_form(services, request, "ingest")
     envelope = await _read(request)
     version = await services.forms.version(key, form, envelope.version)
-    checked = await check(version, envelope, envelope.response_id or "", request.language(), services.metrics)
+    response_id = envelope.response_id or ""
+    recognition = Recognition(services.fingerprints, form.form_id, response_id)
+    checked = await check(version, envelope, response_id, request.language(), services.metrics, recognition)
     document = {"valid": True, "form": form.reference, "version": version.number, "checks": checks_as_json(checked.outcomes)}
     return json_reply(200, document)
 
@@ -51,9 +57,12 @@ async def edit_response(services: Services, request: Request) -> Reply:
         return await _create(services, request, key, form, envelope, response_id, by_key=False)
     replaces = replaced_revision(request, envelope.revision)
     version = await services.forms.version(key, form, envelope.version)
-    checked = await check(version, envelope, response_id, request.language(), services.metrics)
-    submission = submission_of(form, version, envelope, response_id, checked, "edit", replaces)
-    return await _store(services, key, form, submission, checked, 200)
+    incoming = Incoming(form, version, envelope, response_id, request.language(), "edit", replaces)
+    try:
+        accepted, checked = await check_and_store(services, incoming)
+    except Problem as rejection:
+        raise _sent_back(services, key, incoming, rejection) from None
+    return await _answer(services, key, form, accepted, checked, 200)
 
 
 async def delete_response(services: Services, request: Request) -> Reply:
@@ -63,7 +72,7 @@ async def delete_response(services: Services, request: Request) -> Reply:
     replaces = replaced_revision(request, revision_in(request.query().get("revision")))
     version = await services.forms.version(key, form, None)
     submission = submission_of(form, version, Envelope({}), response_id, NOTHING_CHECKED, "delete", replaces)
-    return await _store(services, key, form, submission, NOTHING_CHECKED, 200)
+    return await _answer(services, key, form, await services.writer.accept(submission), NOTHING_CHECKED, 200)
 
 
 async def open_form(services: Services, request: Request, scope: Scope) -> tuple[ApiKey, OpenForm]:
@@ -85,17 +94,22 @@ async def _create(
     services: Services, request: Request, key: ApiKey, form: OpenForm, envelope: Envelope, response_id: str, by_key: bool
 ) -> Reply:
     version = await services.forms.version(key, form, envelope.version)
+    incoming = Incoming(form, version, envelope, response_id, request.language())
     try:
-        checked = await check(version, envelope, response_id, request.language(), services.metrics)
+        accepted, checked = await check_and_store(services, incoming)
     except Problem as rejection:
-        if not await is_stored(services, form, response_id):
-            raise
-        accepted = await services.writer.accept(submission_of(form, version, envelope, response_id, NOTHING_CHECKED))
-        if accepted.outcome != "replayed":
-            raise rejection from None
-        return await _reply(services, key, form, accepted, NOTHING_CHECKED, 201)
-    submission = submission_of(form, version, envelope, response_id, checked)
-    return await _store(services, key, form, submission, checked, 201, by_key=by_key)
+        if await is_stored(services, form, response_id):
+            accepted = await services.writer.accept(submission_of(form, version, envelope, response_id, NOTHING_CHECKED))
+            if accepted.outcome == "replayed":
+                return await _reply(services, key, form, accepted, NOTHING_CHECKED, 201)
+        raise _sent_back(services, key, incoming, rejection) from None
+    return await _answer(services, key, form, accepted, checked, 201, by_key=by_key)
+
+
+def _sent_back(services: Services, key: ApiKey, incoming: Incoming, rejection: Problem) -> Problem:
+    """The rejection with the response's id, so that the corrected response is sent under the same one; the attempt is recorded."""
+    services.attempts.note(attempt_of(incoming, rejection, key.key_id))
+    return rejection.about(incoming.response_id)
 
 
 async def is_stored(services: Services, form: OpenForm, response_id: str) -> bool:
@@ -108,10 +122,9 @@ async def is_stored(services: Services, form: OpenForm, response_id: str) -> boo
     return await services.threads.transaction(newest_response, form.form_id, response_id) is not None
 
 
-async def _store(
-    services: Services, key: ApiKey, form: OpenForm, submission: Submission, checked: Checked, status: int, *, by_key: bool = False
+async def _answer(
+    services: Services, key: ApiKey, form: OpenForm, accepted: Accepted, checked: Checked, status: int, *, by_key: bool = False
 ) -> Reply:
-    accepted = await services.writer.accept(submission)
     if accepted.outcome not in STORED:
         raise problem_of(accepted, by_idempotency_key=by_key)
     return await _reply(services, key, form, accepted, checked, status)

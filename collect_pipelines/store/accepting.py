@@ -11,7 +11,7 @@ import orjson
 from collect_pipelines.errors import DurabilityOff
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.database import CHANNEL, plain_url, problems_of
-from collect_pipelines.store.numbering import Entry, FormHead, Numbering, Revision
+from collect_pipelines.store.numbering import Entry, FormHead, Mark, Numbering, Revision
 
 __all__ = ["Link", "asyncpg_url", "open_link"]
 
@@ -48,6 +48,30 @@ cross join lateral (select * from collect.response r where r.form_id = s.form_id
 where r.revision = (
     select max(n.revision) from collect.response n where n.form_id = r.form_id and n.response_id = r.response_id
 )
+"""
+MOST_EARLIER = 3  # earlier responses told per fingerprint: one is enough to know, more help to see a pattern
+# The primary key of `fingerprint` is the index. A deleted response is none that this one could repeat; the probe of its newest
+# revision is a scalar subquery, because a join might be planned as a scan of the log.
+FIND_FINGERPRINTS = f"""
+select s.number, s.name, s.form_id, s.value, e.response_id, e.received_at
+from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::int[]) s (number, form_id, response_id, name, value, seconds)
+cross join lateral (
+    select f.response_id, f.received_at
+    from collect.fingerprint f
+    where f.form_id = s.form_id and f.name = s.name and f.value = s.value and f.response_id <> s.response_id
+        and f.received_at > clock_timestamp() - s.seconds * interval '1 second'
+        and (
+            select r.operation from collect.response r
+            where r.form_id = s.form_id and r.response_id = f.response_id order by r.revision desc limit 1
+        ) is distinct from 'delete'
+    limit {MOST_EARLIER}
+) e
+"""  # noqa: S608 - put together from names in this file
+INSERT_FINGERPRINTS = """
+insert into collect.fingerprint (form_id, name, value, response_id, received_at, expires_at)
+select e.form_id, e.name, e.value, e.response_id, $1, $1 + e.seconds * interval '1 second'
+from unnest($2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::int[]) e (form_id, name, value, response_id, seconds)
+on conflict (form_id, name, value, response_id) do update set received_at = excluded.received_at, expires_at = excluded.expires_at
 """
 # Column of the log, type as it is sent, type as it is kept, and where it is found.
 COLUMNS: tuple[tuple[str, str, str, Callable[[Entry], Any]], ...] = (
@@ -120,6 +144,7 @@ class Link:
             answers = [None if submission.form_id in skipped else numbering.judge(submission) for submission in submissions]
             if numbering.entries:
                 await self._insert(numbering)
+                await self._remember(numbering)
         except BaseException:
             if not self.closed:
                 await self._connection.execute("rollback")
@@ -157,7 +182,8 @@ class Link:
         for row in rows:
             if row["form_id"] is not None and (not (kept := responses[row["form_id"], row["response_id"]]) or _newer(row, kept)):
                 kept.append(_revision(row))
-        return Numbering(forms, responses, await self._unique_keys(submissions), rows[0]["now"])
+        taken, known = await self._unique_keys(submissions), await self._fingerprints(submissions)
+        return Numbering(forms, responses, taken, rows[0]["now"], known=known)
 
     async def _unique_keys(self, submissions: Sequence[Submission]) -> dict[tuple[int, str], str]:
         keys = {(s.form_id, s.unique_key) for s in submissions if s.unique_key is not None}
@@ -165,6 +191,44 @@ class Link:
             return {}
         rows = await self._statements["find_unique"].fetch([form_id for form_id, _ in keys], [key for _, key in keys])
         return {(row["form_id"], row["unique_key"]): row["response_id"] for row in rows}
+
+    async def _fingerprints(self, submissions: Sequence[Submission]) -> dict[Mark, set[str]]:
+        """Which responses have the fingerprints of these; asks nothing when there are none, as for most forms."""
+        asked = [(s, one) for s in submissions if s.fingerprints for one in s.fingerprints if one.name not in s.recognised]
+        if not asked:
+            return {}
+        statement = await self._prepared("find_fingerprints", FIND_FINGERPRINTS)
+        rows = await statement.fetch(
+            list(range(len(asked))),
+            [s.form_id for s, _ in asked],
+            [s.response_id for s, _ in asked],
+            [one.name for _, one in asked],
+            [one.value for _, one in asked],
+            [one.within_seconds for _, one in asked],
+        )
+        known: dict[Mark, set[str]] = defaultdict(set)
+        for row in rows:
+            known[row["form_id"], row["name"], row["value"]].add(row["response_id"])
+        return known
+
+    async def _remember(self, numbering: Numbering) -> None:
+        """The fingerprints of what was numbered, in its own transaction: who is recognised is stored, and the other way round."""
+        # By key, because Postgres refuses to write one row twice: an edit may come in the group of its original.
+        rows = {
+            (entry.submission.form_id, one.name, one.value, entry.submission.response_id): one.within_seconds
+            for entry in numbering.entries
+            for one in entry.submission.fingerprints
+        }
+        if rows:
+            statement = await self._prepared("insert_fingerprints", INSERT_FINGERPRINTS)
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await statement.fetch(numbering.received_at, *columns, list(rows.values()))
+
+    async def _prepared(self, name: str, statement: str) -> Any:
+        """A statement that few forms need: prepared at its first use."""
+        if name not in self._statements:
+            self._statements[name] = await self._connection.prepare(statement)
+        return self._statements[name]
 
     async def _insert(self, numbering: Numbering) -> None:
         heads = numbering.heads

@@ -9,7 +9,10 @@ from datetime import datetime
 
 from collect_pipelines.model import Accepted, FormState, Operation, Submission
 
-__all__ = ["Entry", "FormHead", "Numbering", "Revision"]
+__all__ = ["Entry", "FormHead", "Mark", "Numbering", "Revision"]
+
+Mark = tuple[int, str, bytes]
+"""A stored fingerprint: form, name and digest."""
 
 
 @dataclass(slots=True)
@@ -47,7 +50,8 @@ class Numbering:
     """
     The state of one commit group. `judge` is called once per submission, in order; later ones see the earlier ones as stored.
 
-    responses: the stored revisions, oldest first, by form and response id; taken: which response holds a unique key.
+    responses: the stored revisions, oldest first, by form and response id; taken: which response holds a unique key;
+    known: which responses have a fingerprint.
     """
 
     forms: dict[int, FormHead]
@@ -55,6 +59,7 @@ class Numbering:
     taken: dict[tuple[int, str], str]
     received_at: datetime
     entries: list[Entry] = field(default_factory=list)
+    known: dict[Mark, set[str]] = field(default_factory=dict)
 
     @property
     def heads(self) -> dict[int, int]:
@@ -92,7 +97,18 @@ class Numbering:
             holder = self.taken.get((submission.form_id, submission.unique_key))
             if holder is not None and holder != submission.response_id:
                 return Accepted("not_unique", submission.response_id)
+        if submission.fingerprints and self._overtaken(submission):
+            return Accepted("overtaken", submission.response_id)
         return None
+
+    def _overtaken(self, submission: Submission) -> bool:
+        """Whether a response with one of its fingerprints was stored that its checks did not hear of."""
+        return any(
+            holder != submission.response_id
+            for one in submission.fingerprints
+            if one.name not in submission.recognised
+            for holder in self.known.get((submission.form_id, one.name, one.value), ())
+        )
 
     def _number(self, submission: Submission, revisions: list[Revision]) -> Accepted:
         form = self.forms[submission.form_id]
@@ -112,6 +128,8 @@ class Numbering:
             self.taken.pop((submission.form_id, earlier.unique_key), None)
         if submission.unique_key is not None:
             self.taken[submission.form_id, submission.unique_key] = submission.response_id
+        for one in submission.fingerprints:
+            self.known.setdefault((submission.form_id, one.name, one.value), set()).add(submission.response_id)
         self.responses[submission.form_id, submission.response_id] = [*revisions, stored]
         self.entries.append(Entry(submission, stored.position, stored.revision))
         return _answer("accepted", submission, stored)

@@ -21,6 +21,7 @@ INGEST_METRICS = {
     "collect_ingest_group_size": "Responses stored by one commit.",
     "collect_check_duration_seconds": "Seconds a check took.",
     "collect_check_outcomes_total": "Check runs by outcome: passed, flagged, rejected, error, timeout, skipped.",
+    "collect_ingest_attempts_total": "Attempts that were sent back, by what became of their record: recorded, dropped (too many waited).",
     "collect_build_info": "1, labelled with the version that runs.",
 }
 """Every metric of this endpoint with its help text."""
@@ -48,6 +49,7 @@ class IngestMetrics:
         self._groups = self._histogram("collect_ingest_group_size", GROUP_BUCKETS)
         self._check_durations = self._histogram("collect_check_duration_seconds", CHECK_BUCKETS, "plugin")
         self._check_outcomes = self._counter("collect_check_outcomes_total", "plugin", "outcome")
+        self._attempts = self._counter("collect_ingest_attempts_total", "outcome")
         build = Gauge(
             "collect_build_info",
             INGEST_METRICS["collect_build_info"],
@@ -76,6 +78,10 @@ class IngestMetrics:
         """One check ran on one response."""
         self._check_duration_children(plugin).observe(seconds)
         self._check_outcome_children(plugin, outcome).inc()
+
+    def attempts(self, outcome: str, count: int = 1) -> None:
+        """So many attempts that were sent back are `recorded`, or `dropped`."""
+        self._attempts.labels(outcome).inc(count)
 
     def stored(self, committed: object, count: int = 1) -> None:
         """So many responses were stored by the commit that `committed` (its time) stands for; those of one commit come together."""
