@@ -9,14 +9,16 @@ from typing import Any
 
 from collect_pipelines.rules.values import INTEGER_HIGH, INTEGER_LOW
 
-__all__ = ["ARITHMETIC", "CONVERSIONS", "DECIMAL", "INTEGER", "midnight", "rounded"]
+__all__ = ["ARITHMETIC", "BLANKS", "CONVERSIONS", "DECIMAL", "INTEGER", "midnight", "rounded"]
 
-INTEGER = r"^-?[0-9]{1,19}$"
+INTEGER = r"^[+-]?0*[0-9]{1,19}$"
 """Texts int() reads; longer ones are no 64-bit integers."""
-DECIMAL = r"^-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,4})?$"
-"""Texts double() reads: no infinity, no hexadecimal, nothing that engines read differently."""
+DECIMAL = r"^[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?$"
+"""Texts double() reads: no hexadecimal, and not so long that reading them costs more than the rest of the response."""
+BLANKS = " \t\n\v\f\r"
+"""What may stand around a number in a text, as in Google's evaluator."""
 
-_INTEGER, _DECIMAL = re.compile(INTEGER.replace("$", r"\Z")), re.compile(DECIMAL.replace("$", r"\Z"))
+_INTEGER, _DECIMAL = re.compile(INTEGER[1:-1]), re.compile(DECIMAL[1:-1])
 
 
 def _bounded(number: int) -> int | None:
@@ -67,11 +69,17 @@ def midnight(moment: datetime) -> datetime:
 
 
 def _read_integer(text: str) -> int | None:
-    return _bounded(int(text)) if _INTEGER.match(text) else None
+    digits = text.strip(BLANKS)
+    if not _INTEGER.fullmatch(digits):
+        return None
+    sign = -1 if digits.startswith("-") else 1
+    # Python reads no more than 4,300 digits, leading zeros included.
+    return _bounded(sign * int(digits.lstrip("+-").lstrip("0") or "0"))
 
 
 def _read_decimal(text: str) -> float | None:
-    return _finite(float(text)) if _DECIMAL.match(text) else None
+    number = text.strip(BLANKS)
+    return _finite(float(number)) if _DECIMAL.fullmatch(number) else None
 
 
 def _truncated(number: float) -> int | None:

@@ -118,7 +118,9 @@ def unparse(node: Node, name: Callable[[str], str] = str) -> str:
         return f"{_operand(args[0], 4, name)} in [{', '.join(unparse(item, name) for item in args[1:])}]"
     if node.name in _INFIX:
         binds = _INFIX[node.name]
-        return f"{_operand(args[0], binds, name)} {node.name} {_operand(args[1], binds + 1, name)}"
+        # CEL's parser balances chains of && and ||, whatever the parentheses said.
+        right = binds if node.name in ("&&", "||") else binds + 1
+        return f"{_operand(args[0], binds, name)} {node.name} {_operand(args[1], right, name)}"
     if node.name in _METHODS:
         return f"{_operand(args[0], 9, name)}.{node.name}({unparse(args[1], name)})"
     return f"{node.name}({', '.join(unparse(arg, name) for arg in args)})"

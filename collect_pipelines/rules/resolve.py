@@ -72,6 +72,8 @@ class Resolver:
 
     def _constant(self, constant: Any, position: int) -> Node | None:
         kind = constant.WhichOneof("kind")
+        if kind == "string_value" and "\0" in constant.string_value:
+            return self._fault(position, "no answer holds a NUL character", "remove it")
         if kind == "string_value":
             return Literal(constant.string_value, "text", position)
         if kind == "bool_value":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
-from collect_pipelines.rules.functions import DECIMAL, INTEGER
+from collect_pipelines.rules.functions import BLANKS, DECIMAL, INTEGER
 from collect_pipelines.rules.nodes import Call, Field, Node, ValueType, keys
 from collect_pipelines.rules.nodes import Literal as LiteralNode
 from collect_pipelines.rules.patterns import portable
@@ -24,7 +24,11 @@ def expression(root: Node, column: Column, now: "pl.Expr") -> "pl.Expr":
     column: the typed answers by key, null where missing (blank texts and empty lists are null already): String, Int64, Float64, Boolean,
     List(String), Date, Datetime("us", "UTC"), times as `HH:MM:SS`, repeats as a List. now: the moment of acceptance, Datetime("us", "UTC").
     """
-    return _Translator(column, now).translated(root)
+    import polars as pl
+
+    result = _Translator(column, now).translated(root)
+    # Without a column the result has one row, and polars does not always spread it over the frame.
+    return result if keys(root) else pl.when(pl.int_range(pl.len()) >= 0).then(result)
 
 
 def verdicts(root: Node, column: Column, now: "pl.Expr", on_missing: Literal["skip", "fail"] = "skip") -> tuple["pl.Expr", "pl.Expr"]:
@@ -101,7 +105,8 @@ class _Translator:
         if (name, kind) in (("int", "integer"), ("double", "decimal"), ("string", "text")):
             return value
         if kind == "text":
-            read = self._only(value, value.str.contains(INTEGER if name == "int" else DECIMAL))
+            text = value.str.strip_chars(BLANKS)
+            read = self._only(text, text.str.contains(INTEGER if name == "int" else DECIMAL))
             if name == "int":
                 return read.cast(pl.Int64(), strict=False)
             number = read.cast(pl.Float64(), strict=False)
