@@ -13,6 +13,7 @@ from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.front_door import FrontDoor, place_lines
 from collect_pipelines.cli.options import door_options, json_option, pass_settings
 from collect_pipelines.cli.output import emit, print_facts, print_json, say
+from collect_pipelines.cli.trace import read_attempts, wrong_in
 from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.settings import Settings
 
@@ -93,16 +94,23 @@ def list_command(settings: Settings, form: str, after: int, limit: int, as_json:
 @json_option
 @pass_settings
 def show(settings: Settings, response_id: str, form: str | None, as_json: bool) -> None:
-    """Show a response as stored, every revision, answers included."""
+    """Show a response as stored, every revision, answers included; and the attempts to send it that were sent back."""
     with transaction(settings) as connection:
         from collect_pipelines.store.log import find_responses
 
+        sent_back = read_attempts(connection, response_id, form)
         entries = [one for one in find_responses(connection, response_id) if form is None or one.form == form]
-    if not entries:
+    if not entries and not sent_back:
         raise NotFound(f"There is no response {response_id}.", fix="Check the id; collect responses list FORM shows what there is.")
     if as_json:
-        print_json({"responses": entries})
+        print_json({"responses": entries, "sent_back": sent_back})
         return
+    for attempt in sent_back:
+        print_facts(
+            {"form": attempt["form"], "attempt": attempt["attempt"], "sent back": attempt["attempted_at"], "for": wrong_in(attempt)}
+        )
+    if not entries:
+        say(f"No attempt of {response_id} was accepted so far; its answers are kept nowhere.")
     for one in entries:
         print_facts(
             {"form": one.form, "position": one.position, "revision": f"{one.revision} ({one.operation})", "received": one.received_at}

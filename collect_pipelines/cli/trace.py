@@ -1,5 +1,6 @@
 """`collect trace`: the story of one response."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from collect_pipelines.store.batches import BatchTrace
+    from collect_pipelines.store.log import StoredEntry
+    from collect_pipelines.store.rejections import StoredRejection
 
-__all__ = ["command"]
+__all__ = ["command", "read_attempts", "read_story", "wrong_in"]
+
+HEADINGS = ("time (UTC)", "step", "state", "details")
 
 
 @click.command()
@@ -25,28 +30,71 @@ __all__ = ["command"]
 @json_option
 @pass_settings
 def command(settings: Settings, response_id: str, form: str | None, as_json: bool) -> None:
-    """Tell the story of one response: accepted, checked, delivered."""
+    """
+    Tell the story of one response: accepted, checked, delivered.
+
+    Attempts that were sent back are told for 30 days, the newest 20 of a response.
+    """
     with transaction(settings) as connection:
+        sent_back = read_attempts(connection, response_id, form)
         story = read_story(connection, response_id, form)
-    if not story:
+    if not story and not sent_back:
         where = f" in form {form}" if form else ""
         raise NotFound(
             f"No response {response_id}{where} was ever accepted.", fix="Check the id; collect responses list FORM shows the newest."
         )
     if as_json:
-        print_json({"response_id": response_id, "entries": story})
+        print_json({"response_id": response_id, "sent_back": sent_back, "entries": story})
         return
     for entry in story:
+        before = [one for one in sent_back if one["form"] == entry["form"] and one["attempt"] < (entry["attempt"] or 0)]
+        sent_back = [one for one in sent_back if one not in before]
         click.echo(f"{entry['form']} {response_id}: revision {entry['revision']} ({entry['operation']}), position {entry['position']}")
-        print_table(("time (UTC)", "step", "state", "details"), list(_steps(entry)))
+        print_table(HEADINGS, [*map(_refusal, before), *_steps(entry)])
+    for name in dict.fromkeys(one["form"] for one in sent_back):
+        click.echo(f"{name} {response_id}: sent back, and nothing accepted since")
+        print_table(HEADINGS, [_refusal(one) for one in sent_back if one["form"] == name])
+
+
+def read_attempts(connection: "Connection", response_id: str, form: str | None = None) -> list[dict[str, Any]]:
+    """The attempts under this id that were sent back, oldest first, each with its number among all attempts and what was wrong."""
+    from collect_pipelines.store.rejections import StoredRejection
+
+    return [
+        {
+            "form": one.form,
+            "attempt": number,
+            "attempted_at": one.attempted_at,
+            "operation": one.operation,
+            "version": one.version,
+            "source": one.source,
+            "key_id": one.key_id,
+            "findings": one.findings,
+        }
+        for number, one in _numbered(connection, response_id, form)
+        if isinstance(one, StoredRejection)
+    ]
+
+
+def wrong_in(attempt: Mapping[str, Any]) -> str:
+    """What an attempt was sent back for: `rule.savings_within_income: savings, income; required: name`."""
+    by_code: dict[str, list[str]] = {}
+    for finding in attempt["findings"]:
+        if finding["severity"] == "reject":
+            places = finding.get("questions") or ([finding["question"]] if "question" in finding else [])
+            by_code.setdefault(finding["code"], []).extend(places)
+    return "; ".join(f"{code}: {', '.join(dict.fromkeys(places))}" if places else code for code, places in by_code.items())
 
 
 def read_story(connection: "Connection", response_id: str, form: str | None = None) -> list[dict[str, Any]]:
     """Every log entry of the response, oldest first, each with what validation and every integration did with it."""
     from collect_pipelines.store.forms import form_by_id
     from collect_pipelines.store.log import find_responses
+    from collect_pipelines.store.rejections import StoredRejection
     from collect_pipelines.store.validation import quarantined_at
 
+    numbered = _numbered(connection, response_id, form)
+    attempts = {(one.form_id, one.position): number for number, one in numbered if not isinstance(one, StoredRejection)}
     story = []
     for entry in find_responses(connection, response_id):
         if form is not None and entry.form != form:
@@ -59,6 +107,7 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
                 "position": entry.position,
                 "revision": entry.revision,
                 "operation": entry.operation,
+                "attempt": attempts.get((entry.form_id, entry.position)),
                 "version": entry.version,
                 "submitted_at": entry.submitted_at,
                 "received_at": entry.received_at,
@@ -70,6 +119,22 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
             }
         )
     return story
+
+
+def _numbered(connection: "Connection", response_id: str, form: str | None) -> list[tuple[int, "StoredEntry | StoredRejection"]]:
+    """Every attempt under this id, numbered within its form."""
+    from collect_pipelines.store.log import find_responses
+    from collect_pipelines.store.rejections import find_rejections, numbered_attempts
+
+    entries = find_responses(connection, response_id, without_answers=True)
+    rejections = find_rejections(connection, response_id)
+    forms = [*(one.form for one in entries), *(one.form for one in rejections)]
+    return [
+        numbered
+        for name in dict.fromkeys(forms)
+        if form in (None, name)
+        for numbered in numbered_attempts([one for one in entries if one.form == name], [one for one in rejections if one.form == name])
+    ]
 
 
 def _deliveries(connection: "Connection", form_id: int, position: int, *, held: bool) -> list[dict[str, Any]]:
@@ -97,11 +162,18 @@ def _outcome(attempt: "BatchTrace", held: bool) -> str:
 
 
 def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
-    steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", "accepted", f"version {entry['version']}, from {entry['source']}")]
+    attempt = f"attempt {entry['attempt']} " if (entry["attempt"] or 0) > 1 else ""
+    accepted = f"{attempt}accepted as position {entry['position']}"
+    steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", accepted, f"version {entry['version']}, from {entry['source']}")]
     reasons = "; ".join(str(reason.get("message", reason)) if isinstance(reason, dict) else str(reason) for reason in entry["reasons"])
     steps.append((None, "validation", entry["validation"], reasons))
     steps += [_delivery(one) for one in entry["deliveries"]]
     return steps
+
+
+def _refusal(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    said = f"{wrong_in(one)}; version {one['version']}, from {one['source']}"
+    return one["attempted_at"], "ingest", f"attempt {one['attempt']} sent back", said
 
 
 def _delivery(one: dict[str, Any]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from collect_pipelines.ingest.submit import open_form
 from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.keys import ApiKey
 from collect_pipelines.store.log import StoredEntry, find_responses, list_responses, newest_response
+from collect_pipelines.store.rejections import StoredRejection, find_rejections, numbered_attempts
 from collect_pipelines.store.validation import quarantined_at
 
 __all__ = ["list_form_responses", "show_response", "show_timeline"]
@@ -23,6 +24,8 @@ MAX_PAGE = 1_000
 USUAL_PAGE = 100
 PAGE_BYTES = 8 * 1024 * 1024  # a page of 1,000 responses of 1 MiB each would be more than the process has
 STEP = 20  # entries read at a time, for the same reason
+
+Found = TypeVar("Found", StoredEntry, StoredRejection)
 
 
 async def show_response(services: Services, request: Request) -> Reply:
@@ -36,12 +39,14 @@ async def show_response(services: Services, request: Request) -> Reply:
 
 
 async def show_timeline(services: Services, request: Request) -> Reply:
-    """Every revision and every delivery of it, oldest first: where the response is, and where it has been."""
-    entries = await _revisions(services, request)
-    events: list[dict[str, Any]] = []
+    """Every attempt, every revision and every delivery of it, oldest first: where the response is, and where it has been."""
+    entries, rejections = await _attempts(services, request)
+    events = [_sent_back(number, one) for number, one in numbered_attempts(entries, rejections) if isinstance(one, StoredRejection)]
+    numbers = {one.position: number for number, one in numbered_attempts(entries, rejections) if isinstance(one, StoredEntry)}
     for entry in entries:
         facts = {"position": entry.position, "revision": entry.revision}
-        events.append({"at": entry.received_at, "event": _received(entry.operation), **facts, "version": entry.version})
+        attempt = {"attempt": numbers[entry.position]} if entry.position in numbers else {}
+        events.append({"at": entry.received_at, "event": _received(entry.operation), **attempt, **facts, "version": entry.version})
         held = await services.threads.read(quarantined_at, entry.form_id, entry.position)
         if held is not None:
             # No destination gets it: the batches that cover its position leave it out.
@@ -57,8 +62,8 @@ async def show_timeline(services: Services, request: Request) -> Reply:
     for event in events:
         event["at"] = _utc(event["at"])
     events.sort(key=lambda event: event["at"])
-    document = {"id": entries[-1].response_id, "form": entries[-1].form, "events": events}
-    return json_reply(200, document, response_id=entries[-1].response_id)
+    known: StoredEntry | StoredRejection = entries[-1] if entries else rejections[-1]
+    return json_reply(200, {"id": known.response_id, "form": known.form, "events": events}, response_id=known.response_id)
 
 
 async def list_form_responses(services: Services, request: Request) -> Reply:
@@ -91,11 +96,7 @@ async def _revisions(services: Services, request: Request) -> list[StoredEntry]:
     """All revisions of the response in the path, oldest first, of the one form that has it; without their answers."""
     key = await services.authenticator.require(request, "read")
     response_id = clean_id(request.parameters["id"], "#")
-    entries = await services.threads.read(find_responses, response_id, key.organization, without_answers=True)
-    wanted = request.parameters.get("form") or request.query().get("form")
-    if wanted is not None:
-        form = await services.forms.open(key, wanted)
-        entries = [entry for entry in entries if entry.form_id == form.form_id]
+    entries = await _of_form(services, request, key, await _stored(services, key, response_id))
     if not entries:
         raise Problem("unknown-response")
     _refuse_ambiguity(key, entries)
@@ -103,10 +104,44 @@ async def _revisions(services: Services, request: Request) -> list[StoredEntry]:
     return sorted(entries, key=lambda entry: entry.revision)
 
 
-def _refuse_ambiguity(key: ApiKey, entries: Sequence[StoredEntry]) -> None:
-    forms = sorted({entry.form for entry in entries})
+async def _attempts(services: Services, request: Request) -> tuple[list[StoredEntry], list[StoredRejection]]:
+    """The same, with the attempts under this id that were sent back; those alone when none was accepted."""
+    key = await services.authenticator.require(request, "read")
+    response_id = clean_id(request.parameters["id"], "#")
+    entries = await _of_form(services, request, key, await _stored(services, key, response_id))
+    found = await services.threads.read(find_rejections, response_id, key.organization)
+    rejections = await _of_form(services, request, key, found)
+    if not entries and not rejections:
+        raise Problem("unknown-response")
+    _refuse_ambiguity(key, entries or rejections)
+    # An id may have been tried with a wrong form first; the story is that of the form that has it.
+    form_id = (entries or rejections)[0].form_id
+    request.form = (entries or rejections)[0].form
+    return sorted(entries, key=lambda entry: entry.revision), [one for one in rejections if one.form_id == form_id]
+
+
+async def _stored(services: Services, key: ApiKey, response_id: str) -> list[StoredEntry]:
+    return await services.threads.read(find_responses, response_id, key.organization, without_answers=True)
+
+
+async def _of_form(services: Services, request: Request, key: ApiKey, found: list[Found]) -> list[Found]:
+    """Those of the form that the request names, if it names one."""
+    wanted = request.parameters.get("form") or request.query().get("form")
+    if wanted is None:
+        return found
+    form = await services.forms.open(key, wanted)
+    return [one for one in found if one.form_id == form.form_id]
+
+
+def _refuse_ambiguity(key: ApiKey, found: Sequence[StoredEntry | StoredRejection]) -> None:
+    forms = sorted({one.form for one in found})
     if len(forms) > 1:
         raise Problem("ambiguous-id", f"The forms {', '.join(forms)} of {key.organization} have a response of this id.")
+
+
+def _sent_back(number: int, one: StoredRejection) -> dict[str, Any]:
+    facts = {"operation": one.operation, "version": one.version, "source": one.source, "findings": one.findings}
+    return {"at": one.attempted_at, "event": "sent-back", "attempt": number, **facts}
 
 
 def _as_json(entry: StoredEntry) -> dict[str, Any]:

@@ -69,7 +69,7 @@ cross join lateral (
 """  # noqa: S608 - put together from names in this file
 INSERT_FINGERPRINTS = """
 insert into collect.fingerprint (form_id, name, value, response_id, received_at, expires_at)
-select e.form_id, e.name, e.value, e.response_id, $1, $1 + e.seconds * interval '1 second'
+select e.form_id, e.name, e.value, e.response_id, $1::timestamptz, $1::timestamptz + e.seconds * interval '1 second'
 from unnest($2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::int[]) e (form_id, name, value, response_id, seconds)
 on conflict (form_id, name, value, response_id) do update set received_at = excluded.received_at, expires_at = excluded.expires_at
 """

@@ -10,9 +10,19 @@ from sqlalchemy import Connection, select, text
 
 from collect_pipelines.model import Operation
 from collect_pipelines.store.forms import form_reference
+from collect_pipelines.store.log import StoredEntry
 from collect_pipelines.store.tables import form, organization, rejection
 
-__all__ = ["KEPT_DAYS", "KEPT_PER_RESPONSE", "Rejection", "StoredRejection", "find_rejections", "prune_rejections", "record_rejections"]
+__all__ = [
+    "KEPT_DAYS",
+    "KEPT_PER_RESPONSE",
+    "Rejection",
+    "StoredRejection",
+    "find_rejections",
+    "numbered_attempts",
+    "prune_rejections",
+    "record_rejections",
+]
 
 KEPT_PER_RESPONSE = 20  # a client that resends in a loop must not fill the database; the newest tell what is wrong now
 KEPT_DAYS = 30  # a story is asked for while people remember the visit
@@ -115,6 +125,24 @@ def find_rejections(connection: Connection, response_id: str, organization_slug:
         values["attempted_at"] = values["attempted_at"].astimezone(UTC)
         found.append(StoredRejection(**values))
     return found
+
+
+def numbered_attempts(
+    entries: Sequence[StoredEntry], rejections: Sequence[StoredRejection]
+) -> list[tuple[int, StoredEntry | StoredRejection]]:
+    """
+    Every attempt of a client to send, edit or delete one response of one form, oldest first, numbered from 1.
+
+    An entry is an attempt that was accepted. Releases are an operator's doing and are left out. Attempts beyond the newest 20 that
+    were sent back, or older than 30 days, are not counted.
+    """
+    attempts: list[StoredEntry | StoredRejection] = [*rejections, *(entry for entry in entries if entry.operation != "release")]
+    attempts.sort(key=_moment)
+    return list(enumerate(attempts, start=1))
+
+
+def _moment(attempt: StoredEntry | StoredRejection) -> datetime:
+    return attempt.received_at if isinstance(attempt, StoredEntry) else attempt.attempted_at
 
 
 def prune_rejections(connection: Connection, days: int = KEPT_DAYS, size: int = PRUNE_SLICE) -> int:
