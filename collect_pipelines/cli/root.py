@@ -28,6 +28,7 @@ COMMANDS = {
     "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),
     "keys": LazyCommand(f"{ROOM}.keys", "Create, list and revoke API keys."),
     "failures": LazyCommand(f"{ROOM}.held", "List the responses that are held back, with the reason of each, and decide about them."),
+    "slang": LazyCommand(f"{ROOM}.slang", "Import slang lexicons, list them, and search texts and stored responses."),
     "sync": LazyCommand(f"{ROOM}.sync", "Validate and deliver in this process until nothing is pending."),
     "doctor": LazyCommand(f"{ROOM}.doctor", "Check everything this installation needs, and say what to repair."),
     "db": LazyCommand(f"{ROOM}.db", "Look after the database schema."),
