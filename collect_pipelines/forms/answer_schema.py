@@ -19,13 +19,25 @@ def answer_schema(definition: FormDefinition) -> Schema:
     """
     JSON Schema 2020-12 of `answers`: what it refuses, ingest refuses.
 
-    Ingest refuses a little more, e.g. the 30th of February. Rules that only flag are left out.
+    Ingest refuses a little more, e.g. the 30th of February. Rules that only flag are left out, and so is what depends on other answers:
+    rules, filters, and whether a question that is not always asked is required.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": label_in(definition.title, None, definition.form),
-        **_object(definition.questions),
+        **_object(_with_always_required(definition.questions)),
     }
+
+
+def _with_always_required(questions: Sequence[Question], asked: bool = True) -> list[Question]:
+    """The questions, required only where they are always asked."""
+    found = []
+    for question in questions:
+        always = asked and question.relevant is None
+        inner = tuple(_with_always_required(question.questions, always))
+        changes = {"questions": inner} if always else {"questions": inner, "required": False}
+        found.append(question.model_copy(update=changes) if inner or not always else question)
+    return found
 
 
 def _object(questions: Sequence[Question]) -> Schema:

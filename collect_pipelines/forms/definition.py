@@ -162,6 +162,11 @@ class FormDefinition(Part):
         return {question.key: question for question in self.answerable}
 
     @cached_property
+    def every(self) -> dict[str, Question]:
+        """All questions that have answers by key, those inside repeats included."""
+        return {key: question for question in self.answerable for key, question in _with_inner(question)}
+
+    @cached_property
     def checked(self) -> CheckedForm:
         """The rules of the form and what its questions' `relevant` says, as checked trees."""
         return check_form(self.questions, self.rules)
@@ -182,7 +187,7 @@ class FormDefinition(Part):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A changed copy, not validated; what was computed from the original is computed anew."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("active_checks", "answerable", "by_key", "checked", "content_hash"):
+        for name in ("active_checks", "answerable", "by_key", "checked", "content_hash", "every"):
             copied.__dict__.pop(name, None)
         return copied
 
@@ -193,3 +198,9 @@ def _answerable(questions: tuple[Question, ...]) -> Iterator[Question]:
             yield from _answerable(question.questions)
         elif question.type != "note":
             yield question
+
+
+def _with_inner(question: Question) -> Iterator[tuple[str, Question]]:
+    yield question.key, question
+    for inner in _answerable(question.questions):
+        yield from _with_inner(inner)

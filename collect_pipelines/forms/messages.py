@@ -1,9 +1,9 @@
 """What people who collect are told about an answer, in the languages the product speaks; English where a language is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["LANGUAGES", "say"]
+__all__ = ["LANGUAGES", "listed", "say"]
 
 LANGUAGES = ("en", "es", "fr", "hi")
 
@@ -152,6 +152,18 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Un choix de « {label} » est donné deux fois.",
         "“{label}” का एक विकल्प दो बार दिया गया है।",
     ),
+    "choice.filtered": (
+        "The choice of “{label}” does not go with “{by}”.",
+        "La opción de «{label}» no corresponde a «{by}».",
+        "Le choix de « {label} » ne va pas avec « {by} ».",
+        "“{label}” का विकल्प “{by}” से मेल नहीं खाता।",
+    ),
+    "irrelevant": (
+        "“{label}” is not asked after the other answers; leave it empty.",
+        "«{label}» no se pregunta según las demás respuestas; déjela vacía.",
+        "« {label} » n'est pas demandé d'après les autres réponses ; laissez vide.",
+        "अन्य उत्तरों के अनुसार “{label}” नहीं पूछा जाता; इसे खाली छोड़ें।",
+    ),
     "choice.retired": (
         "A choice of “{label}” is no longer offered.",
         "Una opción de «{label}» ya no se ofrece.",
@@ -212,6 +224,30 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Le contrôle « {check} » a pris trop de temps.",
         "जाँच “{check}” में बहुत समय लगा।",
     ),
+    "rule.broken": (
+        "“{label}” is not right.",
+        "«{label}» no es correcto.",
+        "« {label} » n'est pas correct.",
+        "“{label}” सही नहीं है।",
+    ),
+    "rule.broken.several": (
+        "{label} do not go together.",
+        "{label} no concuerdan entre sí.",
+        "{label} ne vont pas ensemble.",
+        "{label} आपस में मेल नहीं खाते।",
+    ),
+    "rule.missing": (
+        "Please answer “{label}”; without it the other answers can't be checked.",
+        "Responda a «{label}»; sin ella no se pueden comprobar las demás respuestas.",
+        "Veuillez répondre à « {label} » ; sans cela, les autres réponses ne peuvent être contrôlées.",
+        "कृपया “{label}” का उत्तर दें; इसके बिना अन्य उत्तरों की जाँच नहीं हो सकती।",
+    ),
+    "rule.error": (
+        "It could not be checked whether “{label}” is right (rule {rule}).",
+        "No se pudo comprobar si «{label}» es correcto (regla {rule}).",
+        "Il n'a pas pu être contrôlé si « {label} » est correct (règle {rule}).",
+        "“{label}” सही है या नहीं, इसकी जाँच नहीं हो सकी (नियम {rule})।",
+    ),
     "phone.invalid": (
         "“{label}” is not a phone number that exists.",
         "«{label}» no es un número de teléfono que exista.",
@@ -233,6 +269,22 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
+_QUOTED = ("“{}”", "«{}»", "« {} »", "“{}”")
+_AND = (" and ", " y ", " et ", " और ")
+
+
+def listed(labels: Sequence[str], language: str | None) -> str:
+    """
+    Labels in a row: `“Savings” and “Income”`.
+
+    >>> listed(["A", "B", "C"], "en")
+    '“A”, “B” and “C”'
+    """
+    at = _language(language)
+    quoted = [_QUOTED[at].format(label) for label in labels]
+    return _AND[at].join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+
+
 def say(name: str, language: str | None, values: Mapping[str, Any]) -> str:
     """
     One sentence for the person who collects.
@@ -240,6 +292,9 @@ def say(name: str, language: str | None, values: Mapping[str, Any]) -> str:
     name: the finding's code, or code and variant (`type.integer`, `max.count`). language: BCP-47, its base language counts (`hi-IN`).
     Labels are put in as they are; nothing in them is read as a place holder.
     """
+    return _TEXTS[name][_language(language)].format_map(values)
+
+
+def _language(language: str | None) -> int:
     base = (language or "").partition("-")[0].lower()
-    at = LANGUAGES.index(base) if base in LANGUAGES else 0
-    return _TEXTS[name][at].format_map(values)
+    return LANGUAGES.index(base) if base in LANGUAGES else 0

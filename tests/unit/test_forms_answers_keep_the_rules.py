@@ -252,7 +252,7 @@ def test_messages_speak_the_language_of_the_caller_with_the_label_in_it() -> Non
 def test_every_message_exists_in_every_language_and_takes_the_same_values() -> None:
     from collect_pipelines.forms.messages import _TEXTS
 
-    values = {"label": "L", "near": "N", "min": 1, "max": 2, "min_length": 3, "max_length": 4, "check": "C"}
+    values = {"label": "L", "near": "N", "min": 1, "max": 2, "min_length": 3, "max_length": 4, "check": "C", "by": "B", "rule": "R"}
     for name in _TEXTS:
         told = [say(name, language, values) for language in LANGUAGES]
         assert len(set(told)) == len(LANGUAGES), name
