@@ -21,6 +21,7 @@ from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import is_stored, open_form
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.keys import ApiKey
+from collect_pipelines.store.rejections import Rejection
 
 __all__ = ["MAX_ITEMS", "submit_batch"]
 
@@ -42,6 +43,8 @@ class _Item:
     rejection: Problem | None = None
     """What the checks say of a response whose id is in the log: told unless it turns out to be a replay."""
     problem: Problem | None = None
+    attempt: Rejection | None = None
+    """What is recorded when the checks' rejection is what the client is told; made at its time, not after the others are stored."""
     accepted: Accepted | None = None
 
 
@@ -54,9 +57,9 @@ async def submit_batch(services: Services, request: Request) -> Reply:
     if not raw:
         raise Problem("json-empty", "The batch is empty.")
     items = await _prepare(services, request, key, form, raw)
-    await _store(services, [item for item in items if item.submission is not None])
+    await _store(services, key, [item for item in items if item.submission is not None])
     for item in items:
-        _note_attempt(services, key, item)
+        _note_attempt(services, item)
     return _reply(services, request, form, items)
 
 
@@ -67,7 +70,7 @@ def _lines(body: bytes) -> list[bytes]:
     return lines
 
 
-async def _store(services: Services, items: Sequence[_Item]) -> None:
+async def _store(services: Services, key: ApiKey, items: Sequence[_Item]) -> None:
     """All of them in one transaction; those that were overtaken (see `check_and_store`) are checked again and follow in another."""
     pending = items
     for number in range(1, ROUNDS + 1):
@@ -84,10 +87,10 @@ async def _store(services: Services, items: Sequence[_Item]) -> None:
         for item, accepted in zip(pending, stored, strict=True):
             _settle(services, item, accepted)
         overtaken = [item for item in pending if item.accepted is not None and item.accepted.outcome == "overtaken"]
-        pending = await _checked_again(services, overtaken, number + 1)
+        pending = await _checked_again(services, key, overtaken, number + 1)
 
 
-async def _checked_again(services: Services, items: Sequence[_Item], number: int) -> list[_Item]:
+async def _checked_again(services: Services, key: ApiKey, items: Sequence[_Item], number: int) -> list[_Item]:
     """Those that may still be stored."""
     places = asyncio.Semaphore(CHECKED_TOGETHER)
 
@@ -97,7 +100,7 @@ async def _checked_again(services: Services, items: Sequence[_Item], number: int
             try:
                 kept, item.submission = await check_incoming(services, item.incoming, number)
             except Problem as problem:
-                item.problem = problem
+                item.problem, item.attempt = problem, attempt_of(item.incoming, problem, key.key_id)
                 return False
         item.flags = kept.flags
         return True
@@ -142,6 +145,7 @@ async def _prepare_one(services: Services, request: Request, key: ApiKey, form: 
     try:
         checked, item.submission = await check_incoming(services, item.incoming)
     except Problem as rejection:
+        item.attempt = attempt_of(item.incoming, rejection, key.key_id)
         if not await is_stored(services, form, envelope.response_id):
             raise
         item.rejection = rejection
@@ -163,10 +167,10 @@ def _settle(services: Services, item: _Item, accepted: Accepted) -> None:
         item.problem = item.rejection or problem_of(accepted)
 
 
-def _note_attempt(services: Services, key: ApiKey, item: _Item) -> None:
-    if item.problem is not None and item.problem.code == "answers-rejected" and item.incoming is not None:
-        services.attempts.note(attempt_of(item.incoming, item.problem, key.key_id))
-        item.problem = item.problem.about(item.incoming.response_id)
+def _note_attempt(services: Services, item: _Item) -> None:
+    if item.problem is not None and item.problem.code == "answers-rejected" and item.attempt is not None:
+        services.attempts.note(item.attempt)
+        item.problem = item.problem.about(item.attempt.response_id)
 
 
 def _reply(services: Services, request: Request, form: OpenForm, items: Sequence[_Item]) -> Reply:
