@@ -1,5 +1,6 @@
 """Finding plug-ins: two entry-point groups, built-ins and strangers through the same door."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -7,10 +8,11 @@ from typing import Any
 
 from collect_pipelines.errors import PluginError
 
-__all__ = ["CHECKS", "DESTINATIONS", "Plugin", "find", "installed", "load"]
+__all__ = ["CHECKS", "DESTINATIONS", "OWN_DISTRIBUTION", "Plugin", "find", "installed", "load", "normalized"]
 
 CHECKS = "collect_pipelines.checks"
 DESTINATIONS = "collect_pipelines.destinations"
+OWN_DISTRIBUTION = "collect-pipelines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,16 @@ class Plugin:
     kind: str
     distribution: str
     entry_point: EntryPoint
+    version: str = "unknown"
 
 
 def installed(group: str) -> Iterator[Plugin]:
     """Every plug-in of the group by kind, also those that two distributions claim; imports none of them."""
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        yield Plugin(kind=point.name, distribution=point.dist.name if point.dist else "unknown", entry_point=point)
+        if point.dist is None:
+            yield Plugin(point.name, "unknown", point)
+        else:
+            yield Plugin(point.name, point.dist.name, point, point.dist.version)
 
 
 def find(group: str, kind: str) -> Plugin:
@@ -43,7 +49,7 @@ def find(group: str, kind: str) -> Plugin:
 
 
 def load(group: str, kind: str) -> Any:
-    """The plug-in's class. Raises PluginError naming the distribution when its import fails."""
+    """The plug-in's class. Raises PluginError naming the distribution when its import fails, however it fails."""
     plugin = find(group, kind)
     try:
         return plugin.entry_point.load()
@@ -53,3 +59,13 @@ def load(group: str, kind: str) -> Any:
             f"The plug-in {kind!r} of {plugin.distribution} can't be imported{missing}: {exc}.",
             fix=f"pip install --upgrade {plugin.distribution} together with what it needs.",
         ) from exc
+    except (Exception, SystemExit) as exc:
+        raise PluginError(
+            f"The plug-in {kind!r} of {plugin.distribution} can't be imported: it raised {type(exc).__name__}.",
+            fix=f"pip install --upgrade {plugin.distribution}, or ask its author.",
+        ) from exc
+
+
+def normalized(distribution: str) -> str:
+    """The name of a distribution as packaging tools compare names."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from collect_pipelines.errors import ConfigInvalid
+from collect_pipelines.plugins import OWN_DISTRIBUTION
 
-__all__ = ["Settings", "environment_secret", "setting_name"]
+__all__ = ["Settings", "environment_secret", "setting_name", "setting_text"]
 
 PREFIX = "COLLECT_"
 
@@ -35,6 +36,14 @@ class Settings:
     ingest_port: int = _setting("Port of the ingest endpoint.", 8080)
     ingest_workers: int = _setting("Ingest processes sharing the port.", 1)
     ingest_drain_seconds: float = _setting("Seconds /readyz answers 503 before a stopping ingest process closes its port.", 0.5)
+    trusted_plugins: tuple[str, ...] = _setting(
+        "Distributions, separated by commas, whose checks run inside the ingest process if they claim to be quick (`bounded`). "
+        "All others run in processes of their own.",
+        (OWN_DISTRIBUTION,),
+    )
+    check_processes: int = _setting("Processes per kind of isolated check and ingest worker.", 2)
+    check_memory_mb: int = _setting("MiB a process of checks may use before it is replaced; twice as much it can't get.", 512)
+    check_pause_seconds: float = _setting("Seconds a check that hung or crashed three times in a row is left alone.", 30.0)
     postgres_port: int = _setting("Port of the embedded Postgres.", 5544)
     dagster_port: int = _setting("Port of the Dagster web server.", 3000)
     code_server_port: int = _setting("Port of Dagster's code server.", 4266)
@@ -77,7 +86,7 @@ class Settings:
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process read the same settings; it holds secrets."""
         values = {setting_name(spec.name): getattr(self, spec.name) for spec in fields(self)}
-        return {name: str(value) for name, value in values.items() if value is not None}
+        return {name: setting_text(value) for name, value in values.items() if value is not None}
 
     @property
     def local_sheets_url(self) -> str:
@@ -100,6 +109,11 @@ def setting_name(field_name: str) -> str:
     return PREFIX + field_name.upper()
 
 
+def setting_text(value: Any) -> str:
+    """A value as it is written in the environment."""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 def environment_secret(name: str) -> str | None:
     """The value of a variable that a secret reference `env:NAME` points to; None when it is unset or empty."""
     return os.environ.get(name) or None
@@ -114,4 +128,6 @@ def _convert(name: str, raw: str, wanted: Any) -> Any:
             return float(raw)
     except ValueError as exc:
         raise ConfigInvalid(f"{name} is {raw!r}, which is not a number.", fix=f"Set {name} to a number or unset it.") from exc
+    if "tuple" in text:
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
     return Path(raw) if "Path" in text else raw

@@ -15,6 +15,7 @@ class AnswersCheck(Check):
     """What the form itself says about its answers."""
 
     kind: ClassVar[str] = "answers"
+    bounded: ClassVar[bool] = True
 
     def check(self, response: Draft, form: FormDefinition) -> Sequence[Finding]:
         """See `check_answers`."""

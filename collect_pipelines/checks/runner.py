@@ -1,172 +1,196 @@
 """Running the checks of a form version on one response: within the form's deadline, and whatever a plug-in does."""
 
 import asyncio
-import copy
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from queue import Full
-from types import MappingProxyType
-from typing import Any
-
-from pydantic import ValidationError
+from collections.abc import Awaitable, Callable, Sequence
 
 from collect_pipelines import plugins
 from collect_pipelines.checks.answers import AnswersCheck
-from collect_pipelines.checks.interface import Check, CheckConfig, Draft
-from collect_pipelines.checks.threads import threads_of
-from collect_pipelines.checks.verdict import CheckOutcome, Nonsense, OutcomeName, outcome_of, sound_findings, sound_metadata
+from collect_pipelines.checks.breaker import Breaker
+from collect_pipelines.checks.inline import InlineCheck
+from collect_pipelines.checks.interface import Check, CheckConfig, Draft, References
+from collect_pipelines.checks.isolated import IsolatedCheck
+from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.said import LookUp, NotNow, Said, nobody_earlier
+from collect_pipelines.checks.verdict import CheckOutcome, Nonsense, OutcomeName, outcome_of
 from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition
 from collect_pipelines.forms.messages import say
 from collect_pipelines.model import Finding
+from collect_pipelines.plugins import OWN_DISTRIBUTION
+from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["CheckOutcome", "CheckRunner"]
 
-TRIP_AFTER = 3  # timeouts in a row; one may be bad luck
-PAUSE_SECONDS = 30.0  # a tripped check is tried again after so long
-
-Said = tuple[tuple[Finding, ...], dict[str, dict[str, Any]]]
-
-
-@dataclass(slots=True)
-class _Breaker:
-    """Spares responses the wait for a check that times out again and again."""
-
-    timeouts: int = 0
-    closed_until: float = 0.0
-
-    def open(self, now: float) -> bool:
-        """Whether the check may be tried."""
-        return now >= self.closed_until
-
-    def timed_out(self, now: float) -> None:
-        self.timeouts += 1
-        if self.timeouts >= TRIP_AFTER:
-            self.timeouts = TRIP_AFTER - 1  # after the pause one more timeout is enough
-            self.closed_until = now + PAUSE_SECONDS
-
-    def answered(self) -> None:
-        self.timeouts = 0
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One check of the form; `check` is None when it can't be used, and `problem` says why."""
-
-    kind: str
-    settings: CheckSettings
-    check: Check | None = None
-    problem: str | None = None
-    breaker: _Breaker = field(default_factory=_Breaker)
+log = get_logger(__name__)
 
 
 class CheckRunner:
     """
-    The checks of one form version, made ready; keep it and call `run` for each response, from one event loop.
+    The checks of one form version; `await prepare()` once, then `run` for each response, in one event loop.
 
-    `answers` runs first and in line. The others run at the same time in threads of their kind, each within its `timeout_ms`, all
-    within the form's `deadline_ms`. One that raises, hangs, returns nonsense or is not installed is an outcome `error` or `timeout`,
-    treated by its `on_error`: accept keeps the response, flag adds a finding, reject makes the outcome `rejected`.
+    `answers` runs first. Checks of trusted distributions that claim to be bounded run in line, all others in processes of their
+    kind, all at the same time, each within its `timeout_ms`, all within the form's `deadline_ms`. One that raises, hangs, crashes,
+    returns nonsense or is not installed is an outcome `error` or `timeout`, treated by its `on_error`: accept keeps the response,
+    flag adds a finding, reject makes the outcome `rejected`.
     """
 
-    def __init__(self, definition: FormDefinition) -> None:
-        """Loads the plug-ins, which may import a lot: not on an event loop. Never raises because of them; see `problems`."""
+    def __init__(
+        self,
+        definition: FormDefinition,
+        processes: CheckProcesses,
+        *,
+        trusted: Sequence[str] = (OWN_DISTRIBUTION,),
+        read_references: Callable[[tuple[str, ...]], Awaitable[References]] | None = None,
+        version: int | None = None,
+    ) -> None:
+        """
+        trusted: distributions whose bounded checks run in line.
+        read_references: reads reference lists by name; may raise Unavailable.
+        version: number of the form version, for the log.
+        """
         self._definition = definition
+        self._processes = processes
+        self._trusted = frozenset(map(plugins.normalized, trusted))
+        self._read = read_references or _no_references
+        self._version = version
         self._answers = AnswersCheck(CheckConfig())
-        self._entries = [_entry(kind, settings) for kind, settings in definition.checks.items() if kind != AnswersCheck.kind]
+        self._places: dict[str, InlineCheck | IsolatedCheck | str] = {}
+        self._settings = {kind: settings for kind, settings in definition.active_checks.items() if kind != AnswersCheck.kind}
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps checks of this form from running, each with what to do; empty when all is well."""
-        return tuple(entry.problem for entry in self._entries if entry.problem)
+        """What keeps checks of this form from running, as far as it is known, each with what to do; empty when all is well."""
+        found = (place if isinstance(place, str) else place.problem for place in self._places.values())
+        return tuple(problem for problem in found if problem)
 
-    async def run(self, draft: Draft) -> list[CheckOutcome]:
-        """One outcome per check, `answers` first. Facts that checks found out are in `draft.answer_metadata` afterwards."""
+    @property
+    def references(self) -> frozenset[str]:
+        """Names of the reference lists that its checks want, as far as they are known."""
+        return frozenset(name for place in self._places.values() if not isinstance(place, str) for name in place.references)
+
+    async def prepare(self) -> None:
+        """
+        Makes the checks ready; call it again when a reference list changed. Processes get ready in the background.
+
+        Raises Unavailable when the lists can't be read now. Never raises because of a plug-in; see `problems`.
+        """
+        if not self._places:
+            found = await asyncio.to_thread(lambda: {kind: self._look_for(kind) for kind in self._settings})
+            self._places = {kind: self._place(kind, made) for kind, made in found.items()}
+        for place in self._places.values():
+            if not isinstance(place, str):
+                await place.prepare(self._read)
+
+    async def is_ready(self, seconds: float) -> bool:
+        """Waits until every check can be asked at once or is known to be unusable; False when that takes longer."""
+        isolated = [place for place in self._places.values() if isinstance(place, IsolatedCheck)]
+        return all(await asyncio.gather(*(place.is_ready(seconds) for place in isolated)))
+
+    async def run(self, draft: Draft, look_up: LookUp = nobody_earlier) -> list[CheckOutcome]:
+        """
+        One outcome per check, `answers` first. Facts that checks found out are in `draft.answer_metadata` afterwards.
+
+        look_up: finds earlier responses by the fingerprints of checks; may raise Unavailable.
+        """
         started = time.perf_counter()
         findings = tuple(self._answers.check(draft, self._definition))
         outcomes = [CheckOutcome(AnswersCheck.kind, outcome_of(findings), findings, _since(started))]
-        if not self._entries:
+        if not self._places:
             return outcomes
         if any(finding.code in ("type", "unknown") for finding in findings):  # plug-ins are promised typed answers to known questions
-            return outcomes + [CheckOutcome(entry.kind, "skipped", (), 0.0) for entry in self._entries]
+            return outcomes + [CheckOutcome(kind, "skipped", (), 0.0) for kind in self._places]
         deadline = started + self._definition.deadline_ms / 1000
-        if len(self._entries) == 1:
-            return [*outcomes, await self._run_one(self._entries[0], draft, deadline)]
-        return outcomes + await asyncio.gather(*(self._run_one(entry, draft, deadline) for entry in self._entries))
+        # Those that wait for somebody else are begun first; those in line run meanwhile.
+        waiting = {
+            kind: asyncio.ensure_future(self._wait_for(place, draft, deadline, look_up))
+            for kind, place in self._places.items()
+            if not isinstance(place, str) and place.waits
+        }
+        done = {kind: self._run_now(kind, place, draft) for kind, place in self._places.items() if kind not in waiting}
+        return outcomes + [done[kind] if kind in done else await waiting[kind] for kind in self._places]
 
-    async def _run_one(self, entry: _Entry, draft: Draft, deadline: float) -> CheckOutcome:
-        started = time.perf_counter()
-        if entry.check is None:
-            return _failed(entry, "error", entry.problem or "", started, draft.language)
-        if not entry.breaker.open(started):
-            return _failed(entry, "timeout", f"not tried for {PAUSE_SECONDS:.0f} s after repeated timeouts", started, draft.language)
+    def _look_for(self, kind: str) -> type[Check] | str | None:
+        """The class of a check that runs in line; else None, or why it can't run. Imports nothing that is not trusted."""
         try:
-            said = await self._said(entry, entry.check, draft, deadline - started)
+            plugin = plugins.find(plugins.CHECKS, kind)
+            if plugins.normalized(plugin.distribution) not in self._trusted:
+                return None
+            made: type[Check] = plugins.load(plugins.CHECKS, kind)
+            return made if made.bounded else None
+        except PluginError as exc:
+            return f"{exc.message} {exc.fix or ''}".strip()
+        except Exception as exc:  # noqa: BLE001 - what an entry point names may be anything
+            return f"The plug-in of kind {kind!r} is not a check: it raised {type(exc).__name__}. Ask its author."
+
+    def _place(self, kind: str, made: type[Check] | str | None) -> InlineCheck | IsolatedCheck | str:
+        if isinstance(made, str):
+            return made
+        settings = self._settings[kind]
+        breaker = Breaker(self._processes.pause_seconds, lambda opened: self._tell(kind, opened))
+        if made is not None:
+            return InlineCheck(made, kind, settings, self._definition, breaker)
+        return IsolatedCheck(kind, settings, self._definition, breaker, self._processes)
+
+    def _run_now(self, kind: str, place: InlineCheck | IsolatedCheck | str, draft: Draft) -> CheckOutcome:
+        started = time.perf_counter()
+        if isinstance(place, str):
+            return self._failed(kind, "error", place, started, draft.language)
+        assert isinstance(place, InlineCheck)
+        shut = self._shut(place, draft, started)
+        if shut is not None:
+            return shut
+        try:
+            return self._heard(kind, place.ask_now(draft), draft, started)
+        except (Nonsense, NotNow) as exc:
+            return self._failed(kind, "error", str(exc), started, draft.language)
+
+    async def _wait_for(self, place: InlineCheck | IsolatedCheck, draft: Draft, deadline: float, look_up: LookUp) -> CheckOutcome:
+        started = time.perf_counter()
+        shut = self._shut(place, draft, started)
+        if shut is not None:
+            return shut
+        seconds = max(0.0, min(deadline - started, place.settings.timeout_ms / 1000))
+        try:
+            said = await place.ask(draft, seconds, look_up)
         except TimeoutError:
-            entry.breaker.timed_out(time.perf_counter())
-            return _failed(entry, "timeout", "took too long", started, draft.language)
-        except Nonsense as exc:
-            return _failed(entry, "error", str(exc), started, draft.language)
-        except Full:
-            return _failed(entry, "error", "too many responses wait for it", started, draft.language)
-        entry.breaker.answered()
+            return self._failed(place.kind, "timeout", "took too long", started, draft.language)
+        except (Nonsense, NotNow) as exc:
+            return self._failed(place.kind, "error", str(exc), started, draft.language)
+        return self._heard(place.kind, said, draft, started)
+
+    def _shut(self, place: InlineCheck | IsolatedCheck, draft: Draft, started: float) -> CheckOutcome | None:
+        """The outcome when its breaker lets nobody pass."""
+        if place.breaker.allows(asyncio.get_running_loop().time()):
+            return None
+        pause = f"not tried for {self._processes.pause_seconds:g} s after repeated failures"
+        return self._failed(place.kind, "error", pause, started, draft.language)
+
+    def _heard(self, kind: str, said: Said, draft: Draft, started: float) -> CheckOutcome:
         findings, metadata = said
         for question, facts in metadata.items():
             draft.answer_metadata.setdefault(question, {}).update(facts)
-        return CheckOutcome(entry.kind, outcome_of(findings), findings, _since(started))
+        return CheckOutcome(kind, outcome_of(findings), findings, _since(started))
 
-    async def _said(self, entry: _Entry, check: Check, draft: Draft, seconds: float) -> Said:
-        own = _own_draft(draft)
-        definition = self._definition
+    def _failed(self, kind: str, outcome: OutcomeName, reason: str, started: float, language: str | None) -> CheckOutcome:
+        on_error = self._settings[kind].on_error
+        if on_error == "accept":
+            return CheckOutcome(kind, outcome, (), _since(started), reason)
+        code = f"check.{outcome}"
+        finding = Finding(code, say(code, language, {"check": kind}), on_error)
+        return CheckOutcome(kind, "rejected" if on_error == "reject" else outcome, (finding,), _since(started), reason)
 
-        def job() -> Said | Nonsense:
-            try:
-                findings = sound_findings(check.check(own, definition))
-                return findings, sound_metadata(own.answer_metadata)
-            except Nonsense as exc:
-                return exc
-            except BaseException as exc:  # noqa: BLE001 - a plug-in may raise anything, SystemExit and StopIteration, too
-                return Nonsense(f"raised {type(exc).__name__}")  # not its text, which may hold answers
-
-        future = asyncio.wrap_future(threads_of(entry.kind).submit(job))
-        said: Said | Nonsense = await asyncio.wait_for(future, max(0.0, min(seconds, entry.settings.timeout_ms / 1000)))
-        if isinstance(said, Nonsense):
-            raise said
-        return said
+    def _tell(self, kind: str, opened: bool) -> None:
+        self._processes.watcher.check_breaker(kind, self._definition.form, opened)
+        named = {"kind": kind, "form": self._definition.form, "version": self._version}
+        if opened:
+            log.warning("check_breaker_opened", msg="Left alone for a while after repeated failures.", **named)
+        else:
+            log.info("check_breaker_closed", msg="Answers again.", **named)
 
 
-def _own_draft(draft: Draft) -> Draft:
-    """A draft of the check's own: what it changes, also after it was given up, reaches nobody."""
-    answers: Mapping[str, Any] = {
-        key: copy.deepcopy(value) if isinstance(value, list | dict) else value for key, value in draft.answers.items()
-    }
-    return Draft(draft.response_id, MappingProxyType(answers), draft.respondent, draft.language, {})
-
-
-def _entry(kind: str, settings: CheckSettings) -> _Entry:
-    try:
-        made = plugins.load(plugins.CHECKS, kind)
-        return _Entry(kind, settings, made(made.Config.model_validate(settings.config)))
-    except PluginError as exc:
-        problem = f"{exc.message} {exc.fix or ''}".strip()
-    except ValidationError as exc:
-        faults = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in exc.errors(include_url=False, include_input=False)
-        )
-        problem = f"The configuration of check {kind!r} is not valid: {faults}. Correct `checks: {kind}: config:` in the form."
-    except Exception as exc:  # noqa: BLE001 - the constructor of a plug-in may raise anything
-        problem = f"The check {kind!r} can't be made ready: it raised {type(exc).__name__}. Ask its author, or remove it from the form."
-    return _Entry(kind, settings, problem=problem)
-
-
-def _failed(entry: _Entry, outcome: OutcomeName, reason: str, started: float, language: str | None) -> CheckOutcome:
-    on_error = entry.settings.on_error
-    if on_error == "accept":
-        return CheckOutcome(entry.kind, outcome, (), _since(started), reason)
-    code = f"check.{outcome}"
-    finding = Finding(code, say(code, language, {"check": entry.kind}), on_error)
-    return CheckOutcome(entry.kind, "rejected" if on_error == "reject" else outcome, (finding,), _since(started), reason)
+async def _no_references(names: tuple[str, ...]) -> References:
+    return {}
 
 
 def _since(started: float) -> float:

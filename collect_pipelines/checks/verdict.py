@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from collect_pipelines.model import Finding, Severity
+from collect_pipelines.model import Finding, Fingerprint, Severity
 
-__all__ = ["CheckOutcome", "Nonsense", "OutcomeName", "outcome_of", "sound_findings", "sound_metadata"]
+__all__ = ["CheckOutcome", "Nonsense", "OutcomeName", "outcome_of", "sound_findings", "sound_fingerprints", "sound_metadata"]
 
 OutcomeName = Literal["passed", "flagged", "rejected", "error", "timeout", "skipped"]
 
@@ -17,6 +17,10 @@ MAX_FINDINGS = 100  # of one check for one response; a person reads fewer
 MAX_FINDING_BYTES = 16 * 1024  # stored with the response and sent back to the collector
 MAX_METADATA_BYTES = 16 * 1024  # facts about answers, not a second set of answers
 MAX_CODE = 64
+MAX_FINGERPRINTS = 16  # of one check for one response; each is a look-up and a stored row
+MAX_FINGERPRINT_NAME = 48
+MAX_FINGERPRINT_BYTES = 1024  # it is hashed once more before it is stored; a whole document should be hashed by the check
+MAX_WITHIN_SECONDS = 10 * 366 * 86_400
 
 
 class Nonsense(Exception):
@@ -73,6 +77,25 @@ def sound_metadata(metadata: Any) -> dict[str, dict[str, Any]]:
     if metadata:
         _storable(metadata, MAX_METADATA_BYTES, "answer metadata")
     return metadata
+
+
+def sound_fingerprints(result: Any) -> tuple[Fingerprint, ...]:
+    """The fingerprints a check returned. Raises Nonsense saying what is wrong with them."""
+    if isinstance(result, str | bytes | Mapping) or not isinstance(result, Iterable):
+        raise Nonsense(f"returned {type(result).__name__} instead of a sequence of fingerprints")
+    fingerprints = tuple(islice(result, MAX_FINGERPRINTS + 1))
+    if len(fingerprints) > MAX_FINGERPRINTS:
+        raise Nonsense(f"returned more than {MAX_FINGERPRINTS} fingerprints")
+    for one in fingerprints:
+        if not isinstance(one, Fingerprint):
+            raise Nonsense(f"returned {type(one).__name__} among its fingerprints")
+        if not isinstance(one.name, str) or not 0 < len(one.name) <= MAX_FINGERPRINT_NAME or not one.name.isprintable():
+            raise Nonsense(f"returned a fingerprint whose name is not text of 1 to {MAX_FINGERPRINT_NAME} characters")
+        if not isinstance(one.value, bytes) or len(one.value) > MAX_FINGERPRINT_BYTES:
+            raise Nonsense(f"returned a fingerprint whose value is not bytes, {MAX_FINGERPRINT_BYTES} at most")
+        if type(one.within_seconds) is not int or not 0 < one.within_seconds <= MAX_WITHIN_SECONDS:
+            raise Nonsense("returned a fingerprint whose window is not a number of seconds up to ten years")
+    return fingerprints
 
 
 def _storable(value: Any, most: int, what: str) -> None:

@@ -7,7 +7,7 @@ import click
 
 from collect_pipelines.cli.failures import EXIT_CODES
 from collect_pipelines.cli.root import COMMANDS, collect
-from collect_pipelines.settings import Settings, setting_name
+from collect_pipelines.settings import Settings, setting_name, setting_text
 
 __all__ = ["cli_page", "settings_page"]
 
@@ -49,7 +49,7 @@ def settings_page() -> str:
     """docs/settings.md."""
     rows = []
     for spec in fields(Settings):
-        default = "" if spec.default is None else f"`{spec.default}`"
+        default = "" if spec.default is None else f"`{setting_text(spec.default)}`"
         secret = " Secret: never shown or logged." if spec.metadata["secret"] else ""
         rows.append(f"| `{setting_name(spec.name)}` | {default} | {spec.metadata['description']}{secret} |")
     return SETTINGS_INTRODUCTION + "\n".join(rows) + "\n"

@@ -43,7 +43,7 @@ async def check(
 ) -> Checked:
     """Runs the version's checks. Raises Problem `answers-rejected` naming each question when one rejects."""
     draft = Draft(response_id, envelope.answers, envelope.respondent, envelope.language or language)
-    outcomes = await version.runner.run(draft)
+    outcomes = await version.runner.run(draft, recognition.look_up)
     rejected = False
     flags: list[dict[str, Any]] = []
     for outcome in outcomes:

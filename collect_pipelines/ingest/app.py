@@ -5,6 +5,7 @@ import time
 
 import orjson
 
+from collect_pipelines.checks.processes import CheckProcesses
 from collect_pipelines.errors import CollectError
 from collect_pipelines.ingest.authentication import Authenticator
 from collect_pipelines.ingest.body import BATCH_BODY_BYTES
@@ -15,6 +16,7 @@ from collect_pipelines.ingest.request import PROBLEM_TYPE, Header, Receive, Repl
 from collect_pipelines.ingest.routes import Route, find_route
 from collect_pipelines.ingest.services import ResponseWriter, Services
 from collect_pipelines.ingest.threads import StoreThreads
+from collect_pipelines.settings import Settings
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 from collect_pipelines.telemetry.logs import get_logger
 
@@ -28,10 +30,18 @@ LINGER_BYTES = 16 * 1024 * 1024
 log = get_logger(__name__)
 
 
-def make_services(database_url: str, writer: ResponseWriter, metrics: IngestMetrics | None = None) -> Services:
+def make_services(
+    database_url: str, writer: ResponseWriter, metrics: IngestMetrics | None = None, settings: Settings | None = None
+) -> Services:
     """What an app needs, on one database."""
     threads = StoreThreads(database_url)
-    return Services(threads, Authenticator(threads), FormBook(threads), writer, metrics or IngestMetrics(), Readiness())
+    settings = settings or Settings()
+    metrics = metrics or IngestMetrics()
+    processes = CheckProcesses(
+        settings.check_processes, settings.check_memory_mb * 1024 * 1024, settings.check_pause_seconds, watcher=metrics
+    )
+    forms = FormBook(threads, processes, settings.trusted_plugins)
+    return Services(threads, Authenticator(threads), forms, writer, metrics, Readiness())
 
 
 class IngestApp:
@@ -62,6 +72,7 @@ class IngestApp:
         await self.services.attempts.stop()
         await self.services.housekeeping.stop()
         await self.services.fingerprints.close()
+        await self.services.forms.close()
         self.services.threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,20 +1,25 @@
 """The forms this process serves: record, versions and check runners, at most a moment old."""
 
+import asyncio
 import re
+from collections.abc import Sequence
 
 from collect_pipelines.checks.answers import AnswersCheck
+from collect_pipelines.checks.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckRunner
-from collect_pipelines.errors import NotFound
+from collect_pipelines.errors import NotFound, Unavailable
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.ingest.cache import Cache
+from collect_pipelines.ingest.lists import ReferenceLists
 from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.threads import StoreThreads
+from collect_pipelines.plugins import OWN_DISTRIBUTION
 from collect_pipelines.store.forms import FormRecord, VersionRecord, find_form, form_versions
 from collect_pipelines.store.keys import ApiKey
 
 __all__ = ["FormBook", "FormVersion", "OpenForm"]
 
-CACHE_SECONDS = 1.5  # a version published by another process is taken after so long at most
+CACHE_SECONDS = 1.5  # a version published by another process, or a changed reference list, is taken after so long at most
 
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -22,14 +27,16 @@ _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 class FormVersion:
     """One immutable version, ready to check responses."""
 
-    __slots__ = ("check_names", "definition", "number", "runner", "unique_by")
+    __slots__ = ("check_names", "definition", "lists_version", "number", "runner", "unique_by")
 
-    def __init__(self, number: int, definition: FormDefinition) -> None:
+    def __init__(self, number: int, definition: FormDefinition, runner: CheckRunner, lists_version: int) -> None:
         self.number = number
         self.definition = definition
         self.unique_by = definition.unique_by
-        self.check_names = (AnswersCheck.kind, *(name for name in definition.checks if name != AnswersCheck.kind))
-        self.runner = CheckRunner(definition)
+        self.check_names = (AnswersCheck.kind, *(name for name in definition.active_checks if name != AnswersCheck.kind))
+        self.runner = runner
+        self.lists_version = lists_version
+        """State of the organization's reference lists that its checks were made ready with, at least."""
 
 
 class OpenForm:
@@ -51,10 +58,22 @@ class OpenForm:
 class FormBook:
     """Forms by organization and reference."""
 
-    def __init__(self, threads: StoreThreads, cache_seconds: float = CACHE_SECONDS) -> None:
+    def __init__(
+        self,
+        threads: StoreThreads,
+        processes: CheckProcesses | None = None,
+        trusted: Sequence[str] = (OWN_DISTRIBUTION,),
+        cache_seconds: float = CACHE_SECONDS,
+    ) -> None:
+        """processes: where checks run that are not trusted; see CheckRunner."""
         self._threads = threads
+        self._processes = processes or CheckProcesses()
+        self._trusted = trusted
+        self._lists = ReferenceLists(threads)
         self._forms: Cache[tuple[int, str], OpenForm] = Cache(cache_seconds)
         self._known: dict[int, OpenForm] = {}
+        self._making: dict[tuple[int, int], asyncio.Task[FormVersion]] = {}
+        self._refreshing: set[asyncio.Task[None]] = set()
 
     async def open(self, key: ApiKey, reference: str) -> OpenForm:
         """The form. Raises Problem `unknown-form`, in the same words, also when it belongs to another organization."""
@@ -75,13 +94,40 @@ class FormBook:
         record = form.versions.get(wanted)
         if record is None:
             raise Problem.at("unknown-version", "#/version", f"The form has the versions {_span(sorted(form.versions))}.")
-        # Building compiles patterns and may import a plug-in: not on the event loop.
-        made = await self._threads.call(10.0, FormVersion, wanted, record.definition)
-        return form.ready.setdefault(wanted, made)
+        return await self._made(form, wanted, record.definition)
 
     def forget(self, key: ApiKey, reference: str) -> None:
         """Reads the form anew at its next use: call it after publishing, so that this process serves the version at once."""
         self._forms.forget((key.organization_id, reference))
+
+    async def close(self) -> None:
+        """Ends the processes of checks."""
+        for task in [*self._making.values(), *self._refreshing]:
+            task.cancel()
+        await self._processes.close()
+
+    async def _made(self, form: OpenForm, number: int, definition: FormDefinition) -> FormVersion:
+        """Made once, however many responses wait for it."""
+        name = (form.form_id, number)
+        task = self._making.get(name)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._make(form, number, definition))
+            self._making[name] = task
+            task.add_done_callback(lambda _: self._making.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _make(self, form: OpenForm, number: int, definition: FormDefinition) -> FormVersion:
+        organization_id = form.record.organization_id
+        lists_version = await self._lists.version(organization_id)  # before they are read, so that no change is missed
+        runner = CheckRunner(
+            definition,
+            self._processes,
+            trusted=self._trusted,
+            read_references=lambda names: self._lists.read(organization_id, names),
+            version=number,
+        )
+        await runner.prepare()
+        return form.ready.setdefault(number, FormVersion(number, definition, runner, lists_version))
 
     async def _load(self, key: ApiKey, reference: str) -> OpenForm:
         try:
@@ -97,7 +143,28 @@ class FormBook:
         else:
             known = OpenForm(record, known.versions, known.ready)
         self._known[record.form_id] = known
+        await self._follow_lists(known)
         return known
+
+    async def _follow_lists(self, form: OpenForm) -> None:
+        """Has checks made ready anew whose reference lists changed; the old ones serve meanwhile."""
+        using = [version for version in form.ready.values() if version.runner.references]
+        if not using:
+            return
+        current = await self._lists.version(form.record.organization_id)
+        for version in using:
+            if version.lists_version != current:
+                before, version.lists_version = version.lists_version, current
+                task = asyncio.get_running_loop().create_task(_refresh(version, before))
+                self._refreshing.add(task)
+                task.add_done_callback(self._refreshing.discard)
+
+
+async def _refresh(version: FormVersion, before: int) -> None:
+    try:
+        await version.runner.prepare()
+    except Unavailable:
+        version.lists_version = before  # the next look at the form tries again
 
 
 def _span(numbers: list[int]) -> str:

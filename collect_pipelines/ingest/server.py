@@ -68,7 +68,7 @@ def run_worker(settings: Settings, database_url: str, listener: socket.socket, *
     _allow_descriptors()
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     metrics = IngestMetrics()
-    app = IngestApp(make_services(database_url, Writer(database_url, group_commit=group_commit), metrics))
+    app = IngestApp(make_services(database_url, Writer(database_url, group_commit=group_commit), metrics, settings))
     config = uvicorn.Config(
         app,
         loop="uvloop",

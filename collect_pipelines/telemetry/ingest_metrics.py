@@ -21,6 +21,8 @@ INGEST_METRICS = {
     "collect_ingest_group_size": "Responses stored by one commit.",
     "collect_check_duration_seconds": "Seconds a check took.",
     "collect_check_outcomes_total": "Check runs by outcome: passed, flagged, rejected, error, timeout, skipped.",
+    "collect_ingest_check_restarts_total": "Processes of checks that were lost and replaced, by reason: overrun, crash, memory, start.",
+    "collect_ingest_check_breaker_open": "Checks of form versions that are left alone now, because they hung or crashed again and again.",
     "collect_ingest_attempts_total": "Attempts that were sent back, by what became of their record: recorded, dropped (too many waited).",
     "collect_build_info": "1, labelled with the version that runs.",
 }
@@ -50,6 +52,9 @@ class IngestMetrics:
         self._check_durations = self._histogram("collect_check_duration_seconds", CHECK_BUCKETS, "plugin")
         self._check_outcomes = self._counter("collect_check_outcomes_total", "plugin", "outcome")
         self._attempts = self._counter("collect_ingest_attempts_total", "outcome")
+        self._restarts = self._counter("collect_ingest_check_restarts_total", "plugin", "reason")
+        name = "collect_ingest_check_breaker_open"
+        self._breakers = Gauge(name, INGEST_METRICS[name], ["plugin", "form"], registry=self._registry, multiprocess_mode="livesum")
         build = Gauge(
             "collect_build_info",
             INGEST_METRICS["collect_build_info"],
@@ -78,6 +83,14 @@ class IngestMetrics:
         """One check ran on one response."""
         self._check_duration_children(plugin).observe(seconds)
         self._check_outcome_children(plugin, outcome).inc()
+
+    def check_restarted(self, plugin: str, reason: str) -> None:
+        """A process of checks was lost."""
+        self._restarts.labels(plugin, reason).inc()
+
+    def check_breaker(self, plugin: str, form: str, opened: bool) -> None:
+        """A check of a form version is left alone from now on, or is no longer."""
+        self._breakers.labels(plugin, form).inc(1 if opened else -1)
 
     def attempts(self, outcome: str, count: int = 1) -> None:
         """So many attempts that were sent back are `recorded`, or `dropped`."""

@@ -1,328 +1,378 @@
-"""A check that raises, hangs, lies or is missing never breaks a response's way in; `on_error` decides what becomes of it."""
+"""A check that raises, hangs, crashes, lies or is missing never breaks a response's way in; `on_error` decides what becomes of it."""
 
 import asyncio
-import textwrap
-import threading
+import os
+import re
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from collect_pipelines.checks import runner as runner_module
-from collect_pipelines.checks.interface import Draft
-from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
-from collect_pipelines.checks.threads import MAX_THREADS
-from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.checks import member as member_module
+from collect_pipelines.checks import processes as processes_module
+from collect_pipelines.checks.breaker import TRIP_AFTER, Breaker
+from collect_pipelines.checks.interface import Draft, Earlier, Fingerprint
+from collect_pipelines.checks.runner import CheckOutcome
+from collect_pipelines.errors import Unavailable
+from tests.strangers import ENDINGS, NONSENSE
+from tests.unit.checks_world import World, draft, form, world_in
 
-PLUGIN = """\
-import threading
-from collect_pipelines.checks.interface import Check, CheckConfig
-from collect_pipelines.model import Finding
-
-release = threading.Event()
-calls = []
+ROOT = Path(__file__).parents[2]
+HANGING = ["sleep", "spin", "regex", "power", "ignore signals", "print very much"]
 
 
-class Config(CheckConfig):
-    do: str = "pass"
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("strange"), memory_bytes=200 << 20) as made:
+        yield made
 
 
-class Stranger(Check):
-    kind = "stranger"
-    Config = Config
-
-    def __init__(self, config):
-        super().__init__(config)
-        if config.do == "refuse to be made":
-            raise RuntimeError("no")
-
-    def check(self, response, form):
-        calls.append(self.config.do)
-        return getattr(self, self.config.do.replace(" ", "_"), self.unknown)(response, form)
-
-    def unknown(self, response, form):
-        return {
-            "none": None, "number": 7, "text": "fine", "mapping": {"a": 1}, "strings": ["bad"], "true": True,
-            "severity": [Finding("x", "m", "fatal")], "no code": [Finding("", "m")], "code": [Finding(5, "m")],
-            "message": [Finding("x", None)], "data": [Finding("x", "m", data=[1])],
-            "not json": [Finding("x", "m", data={"a": object()})], "surrogate": [Finding("x", "\\ud800")],
-            "nul": [Finding("x", "a\\x00b")], "huge": [Finding("x", "m" * 100_000)], "many": [Finding("x", "m")] * 500,
-        }[self.config.do]
-
-    def endless(self, response, form):
-        while True:
-            yield Finding("x", "m")
-
-    def generator(self, response, form):
-        yield Finding("x", "m", "note")
-
-    def hang(self, response, form):
-        release.wait(30)
-        response.answer_metadata["name"] = {"late": True}
-        return [Finding("late", "m")]
-
-    def pass_(self, response, form):
-        return []
-
-    def leave(self, response, form):
-        raise SystemExit(3)
-
-    def stop(self, response, form):
-        raise StopIteration
-
-    def interrupt(self, response, form):
-        raise KeyboardInterrupt
-
-    def raise_with_the_answer(self, response, form):
-        raise ValueError(response.answers["name"])
-
-    def cancel(self, response, form):
-        import asyncio
-        raise asyncio.CancelledError
-
-    def recurse(self, response, form):
-        return self.recurse(response, form)
-
-    def spoil(self, response, form):
-        response.answers["rows"].append("spoilt")
-        response.answers["name"] = "spoilt"
-        return []
-
-    def note_nonsense(self, response, form):
-        response.answer_metadata["name"] = "text"
-        return []
-
-    def note(self, response, form):
-        response.answer_metadata["name"] = {"length": 4}
-        return [Finding("short", "m", "flag", "name")]
-
-    def find(self, response, form):
-        return [Finding("wrong", "m", "reject", "name")]
-"""
+def told(outcome: CheckOutcome) -> tuple[str, list[tuple[str, str]]]:
+    return outcome.outcome, [(finding.code, finding.severity) for finding in outcome.findings]
 
 
-@pytest.fixture
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A distribution as pip would leave it: a module and its entry point."""
-    (tmp_path / "strange_checks.py").write_text(PLUGIN)
-    info = tmp_path / "strange_checks-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange-checks\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        textwrap.dedent(
-            """\
-            [collect_pipelines.checks]
-            stranger = strange_checks:Stranger
-            broken = strange_checks_missing:Nothing
-            """
-        )
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(__import__("sys").modules, "strange_checks", raising=False)
-    import strange_checks  # type: ignore[import-not-found]
-
-    strange_checks.calls.clear()
-    yield strange_checks
-    strange_checks.release.set()
-    deadline = time.monotonic() + 5
-    while any(thread.name == "check stranger" and _busy() for thread in threading.enumerate()) and time.monotonic() < deadline:
-        time.sleep(0.005)
+def passes(world: World) -> bool:
+    """Whether a check of the same kind works (again)."""
+    return world.outcome(form(config={"do": "pass"})).outcome == "passed"
 
 
-def _busy() -> bool:
-    from collect_pipelines.checks.threads import threads_of
-
-    return threads_of("stranger")._busy > 0
-
-
-def form(**settings: Any) -> FormDefinition:
-    kind = settings.pop("kind", "stranger")
-    deadline = settings.pop("deadline_ms", 800)
-    return FormDefinition.model_validate(
-        {
-            "form": "f",
-            "title": "F",
-            "deadline_ms": deadline,
-            "checks": {kind: settings},
-            "questions": [
-                {"key": "name", "type": "text", "required": True},
-                {"key": "rows", "type": "repeat", "questions": [{"key": "a", "type": "text"}]},
-            ],
-        }
-    )
-
-
-def draft() -> Draft:
-    return Draft("r1", {"name": "Asha SECRET-4711", "rows": [{"a": "x"}]}, language="en")
-
-
-def run(definition: FormDefinition, response: Draft | None = None) -> CheckOutcome:
-    outcomes = asyncio.run(CheckRunner(definition).run(response or draft()))
-    assert [outcome.check for outcome in outcomes] == ["answers", *definition.checks]
-    return outcomes[-1]
-
-
-NONSENSE = [
-    "none", "number", "text", "mapping", "strings", "true", "severity", "no code", "code", "message", "data", "not json", "surrogate",
-    "nul", "huge", "many", "endless", "note nonsense", "leave", "stop", "interrupt", "raise with the answer", "cancel", "recurse",
-]  # fmt: skip
-
-
+@pytest.mark.parametrize("place", ["process", "line"])
 @pytest.mark.parametrize("do", NONSENSE)
-def test_raising_and_nonsense_are_an_error_outcome_with_a_flag(stranger: Any, do: str) -> None:
+def test_raising_and_nonsense_are_an_error_outcome_with_a_flag(world: World, do: str, place: str) -> None:
     response = draft()
 
-    outcome = run(form(config={"do": do}), response)
+    outcome = world.outcome(form({"process": "stranger", "line": "quick"}[place], config={"do": do}), response, trusted=True)
 
-    assert (outcome.outcome, [(finding.code, finding.severity) for finding in outcome.findings]) == ("error", [("check.error", "flag")])
-    assert outcome.reason
+    assert told(outcome) == ("error", [("check.error", "flag")])
+    assert re.match("(raised|returned|left) ", outcome.reason or "")
     assert "SECRET" not in repr(outcome)
-    assert response.answer_metadata == {}
+    assert (response.answer_metadata, response.answers) == (draft().answer_metadata, draft().answers)
+
+
+@pytest.mark.parametrize("do", HANGING)
+def test_a_check_that_overruns_is_given_up_and_its_process_replaced(world: World, do: str) -> None:
+    started = time.perf_counter()
+
+    outcome = world.outcome(form(timeout_ms=60, config={"do": do}))
+
+    assert told(outcome) == ("timeout", [("check.timeout", "flag")])
+    assert time.perf_counter() - started < 5
+    world.wait_for(lambda: world.noted.restarts[-1:] == [("stranger", "overrun")])
+    assert passes(world)
+
+
+@pytest.mark.parametrize("do", ENDINGS)
+def test_a_check_that_ends_its_process_is_an_error_and_the_next_response_finds_another_one(world: World, do: str) -> None:
+    outcome = world.outcome(form(config={"do": do}))
+
+    assert told(outcome) == ("error", [("check.error", "flag")])
+    assert re.search(ENDINGS[do], outcome.reason or ""), outcome.reason
+    assert passes(world)
+
+
+def test_a_leak_is_bounded_by_replacing_the_process(world: World) -> None:
+    world.noted.restarts.clear()
+    runner = world.runner(form(config={"do": "leak", "megabytes": 40}))
+
+    outcomes = [world.do(runner.run(draft()))[-1].outcome for _ in range(20)]
+
+    assert outcomes == ["passed"] * 20
+    world.wait_for(lambda: world.noted.restarts.count(("stranger", "memory")) >= 2)
+    assert all(psutil.Process(pid).memory_info().rss < 400 << 20 for pid in world.pids("stranger"))
+
+
+def test_memory_that_is_taken_at_once_is_refused_to_the_process(world: World) -> None:
+    outcome = world.outcome(form(config={"do": "swallow"}))
+
+    assert (outcome.outcome, outcome.reason) == ("error", "raised MemoryError")
+    assert passes(world)
+
+
+@pytest.mark.parametrize("do", ["fork", "fork and exit", "start program", "start thread", "print"])
+def test_what_a_check_leaves_behind_ends_with_its_process(world: World, do: str) -> None:
+    world.outcome(form(config={"do": do}))
+    processes = [process for pid in world.pids("stranger") for process in [psutil.Process(pid), *psutil.Process(pid).children()]]
+
+    for process in processes:
+        if process.is_running() and process.pid in world.pids("stranger"):
+            os.kill(process.pid, signal.SIGKILL)
+
+    world.wait_for(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes))
+    assert passes(world)
+
+
+@pytest.mark.parametrize("do", ["connect", "resolve"])
+def test_a_check_has_no_network(world: World, do: str) -> None:
+    assert world.outcome(form(config={"do": do})).reason == "raised NetworkDenied"
+
+
+def test_a_check_sees_no_secret_and_no_descriptor_of_ingest(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for number, name in enumerate(["COLLECT_DATABASE_URL", "COLLECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "SOMETHING"]):
+        monkeypatch.setenv(name, f"SECRET-{number}")
+    with (tmp_path / "open").open("w") as file, world_in(tmp_path, processes=1) as fresh:
+        os.set_inheritable(file.fileno(), True)
+        data = fresh.outcome(form(config={"do": "tell surroundings"})).findings[0].data
+
+    allowed = {"LANG", "LC_ALL", "LC_CTYPE", "PATH", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "TZ"}
+    assert set(data["environment"]) <= allowed
+    assert "SECRET" not in data["values"]
+    kinds = sorted(re.sub(r"[:/].*", "", kind) for kind in data["descriptors"].values() if kind != "closed")
+    assert [kind for kind in kinds if kind != ""] == ["pipe", "pipe", "socket"]
+    assert {kind for kind in data["descriptors"].values() if kind.startswith("/")} <= {"/dev/null", f"/proc/{data['pid']}/statm"}
+
+
+def test_a_plug_in_that_is_not_trusted_is_never_imported_here(world: World) -> None:
+    sys.modules.pop("strange_checks", None)
+
+    assert world.outcome(form("quick")).outcome == "passed"
+    assert "strange_checks" not in sys.modules
+    assert world.outcome(form("quick"), trusted=True).outcome == "passed"
+    assert "strange_checks" in sys.modules
 
 
 @pytest.mark.parametrize(
-    ("on_error", "expected", "severities"), [("accept", "error", []), ("flag", "error", ["flag"]), ("reject", "rejected", ["reject"])]
+    ("on_error", "expected", "severities"), [("accept", "{}", []), ("flag", "{}", ["flag"]), ("reject", "rejected", ["reject"])]
 )
-def test_on_error_decides_what_a_failing_check_means(stranger: Any, on_error: str, expected: str, severities: list[str]) -> None:
-    outcome = run(form(on_error=on_error, config={"do": "none"}))
+@pytest.mark.parametrize(("do", "outcome"), [("none", "error"), ("sleep", "timeout")])
+def test_on_error_decides_what_a_failing_check_means(
+    world: World, do: str, outcome: str, on_error: str, expected: str, severities: list[str]
+) -> None:
+    found = world.outcome(form(on_error=on_error, timeout_ms=50, config={"do": do}))
 
-    assert (outcome.outcome, [finding.severity for finding in outcome.findings]) == (expected, severities)
+    assert (found.outcome, [finding.severity for finding in found.findings]) == (expected.format(outcome), severities)
 
 
-@pytest.mark.parametrize(
-    ("on_error", "expected", "severities"), [("accept", "timeout", []), ("flag", "timeout", ["flag"]), ("reject", "rejected", ["reject"])]
-)
-def test_a_hanging_check_is_given_up_after_its_timeout(stranger: Any, on_error: str, expected: str, severities: list[str]) -> None:
+def test_the_deadline_of_the_form_goes_before_the_timeout_of_a_check(world: World) -> None:
     started = time.perf_counter()
 
-    outcome = run(form(on_error=on_error, timeout_ms=30, config={"do": "hang"}))
-
-    assert (outcome.outcome, [finding.severity for finding in outcome.findings]) == (expected, severities)
-    assert time.perf_counter() - started < 0.5
+    assert world.outcome(form(timeout_ms=10_000, deadline_ms=50, config={"do": "sleep"})).outcome == "timeout"
+    assert time.perf_counter() - started < 5
 
 
-def test_the_deadline_of_the_form_goes_before_the_timeout_of_a_check(stranger: Any) -> None:
-    started = time.perf_counter()
-
-    outcome = run(form(timeout_ms=10_000, deadline_ms=50, config={"do": "hang"}))
-
-    assert outcome.outcome == "timeout"
-    assert time.perf_counter() - started < 0.5
-
-
-def test_what_a_check_says_or_notes_after_it_was_given_up_reaches_nobody(stranger: Any) -> None:
-    response = draft()
-    run(form(timeout_ms=20, config={"do": "hang"}), response)
-
-    stranger.release.set()
-    while _busy():
-        time.sleep(0.001)
-
-    assert response.answer_metadata == {}
-
-
-def test_a_hanging_kind_leaves_other_checks_and_the_answers_check_alone(stranger: Any) -> None:
-    definition = form(timeout_ms=20, config={"do": "hang"})
-    definition = definition.model_copy(update={"checks": {**definition.checks, **form(kind="phone").checks}})
-    checks = CheckRunner(definition)
+def test_a_hanging_form_leaves_other_forms_of_the_kind_and_other_checks_alone(world: World) -> None:
+    definition = form(timeout_ms=50, name="hanging", config={"do": "sleep"})
+    both = definition.model_copy(update={"checks": {**definition.checks, **form(kind="quick").checks}})
+    hanging, sound = world.runner(both), world.runner(form(name="sound", config={"do": "note"}))
 
     async def many() -> list[list[CheckOutcome]]:
-        return await asyncio.gather(*(checks.run(draft()) for _ in range(MAX_THREADS * 3)))
+        return await asyncio.gather(*(runner.run(draft()) for _ in range(20) for runner in (hanging, sound)))
 
-    for outcomes in asyncio.run(many()):
-        assert [outcome.outcome for outcome in outcomes] == ["passed", "timeout", "passed"]
-
-
-def test_after_repeated_timeouts_the_check_is_not_waited_for_until_a_pause_is_over(stranger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    checks = CheckRunner(form(timeout_ms=20, config={"do": "hang"}))
-
-    async def story() -> None:
-        for _ in range(runner_module.TRIP_AFTER):
-            assert (await checks.run(draft()))[-1].outcome == "timeout"
-        tried = len(stranger.calls)
-        outcome = (await checks.run(draft()))[-1]
-        assert (outcome.outcome, len(stranger.calls)) == ("timeout", tried)
-        assert outcome.duration_ms < 5
-        assert "not tried" in (outcome.reason or "")
-
-        stranger.release.set()
-        checks._entries[0].breaker.closed_until = 0.0  # the pause is over
-        assert (await checks.run(draft()))[-1].outcome == "rejected"  # it answers again: `late`
-
-    asyncio.run(story())
+    found = world.do(many())
+    assert {outcomes[-1].outcome for outcomes in found[0::2]} == {"passed"}
+    assert {outcomes[1].outcome for outcomes in found[0::2]} <= {"timeout", "error"}
+    assert {outcomes[-1].outcome for outcomes in found[1::2]} == {"flagged"}
 
 
-def test_a_check_can_not_change_the_answers(stranger: Any) -> None:
-    response = draft()
+def test_many_responses_at_once_each_get_their_own_answer(world: World) -> None:
+    runner = world.runner(form(config={"do": "find"}))
 
-    outcome = run(form(config={"do": "spoil"}), response)
+    async def many() -> list[list[CheckOutcome]]:
+        return await asyncio.gather(*(runner.run(draft(f"name {number}")) for number in range(300)))
 
-    assert outcome.outcome == "error"
-    assert response.answers == {"name": "Asha SECRET-4711", "rows": [{"a": "x"}]}
+    assert [outcomes[-1].findings[0].data["name"] for outcomes in world.do(many())] == [f"name {number}" for number in range(300)]
 
 
-def test_findings_and_noted_facts_of_a_sound_check_are_passed_on(stranger: Any) -> None:
-    response = draft()
+def test_a_check_that_fails_again_and_again_is_left_alone_and_comes_back(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    with world_in(tmp_path, pause_seconds=0.5) as world:
+        runner = world.runner(form(timeout_ms=100, config={"do": "as told", "folder": str(calls)}))
 
-    noted = run(form(config={"do": "note"}), response)
-    found = run(form(config={"do": "find"}))
-    generated = run(form(config={"do": "generator"}))
+        def try_with(name: str) -> CheckOutcome:
+            return world.do(runner.run(draft(name)))[-1]
 
-    assert (noted.outcome, noted.findings[0].code, response.answer_metadata) == ("flagged", "short", {"name": {"length": 4}})
-    assert (found.outcome, found.findings[0].code) == ("rejected", "wrong")
-    assert (generated.outcome, generated.findings[0].severity) == ("passed", "note")
+        while not world.noted.breakers:  # an attempt for which no process was free in time is none
+            assert try_with("sleep").outcome == "timeout"
+            world.do(asyncio.sleep(0.02))
+            assert world.do(runner.is_ready(30))
+        assert len(list(calls.iterdir())) == TRIP_AFTER
+        assert world.noted.breakers == [("stranger", "f", True)]
+        shut_since, tried = time.monotonic(), len(list(calls.iterdir()))
+        outcome = try_with("pass")
+        assert (outcome.outcome, outcome.reason) == ("error", "not tried for 0.5 s after repeated failures")
+        assert len(list(calls.iterdir())) == tried
+
+        world.wait_for(lambda: time.monotonic() > shut_since + 0.5)
+        assert world.do(runner.is_ready(30))
+        assert try_with("sleep").outcome == "timeout"  # half-open: one tries, and it is left alone again at once
+        world.wait_for(lambda: try_with("pass").outcome == "passed")
+        assert world.noted.breakers == [("stranger", "f", True), ("stranger", "f", False)]
+
+
+def test_a_breaker_is_closed_then_open_then_half_open() -> None:
+    told: list[bool] = []
+    breaker = Breaker(30.0, told.append)
+
+    assert [breaker.failed(now) for now in (1.0, 2.0)] == [False, False]
+    breaker.answered()
+    assert [breaker.failed(now) for now in (3.0, 4.0, 5.0)] == [False, False, True]
+    assert [breaker.allows(now) for now in (5.0, 34.9)] == [False, False]
+    assert [breaker.allows(now) for now in (35.0, 35.1)] == [True, False]  # one tries
+    assert breaker.failed(35.3)
+    assert [breaker.allows(now) for now in (65.2, 65.3, 65.4)] == [False, True, False]
+    assert breaker.allows(78.0)  # nobody heard of the trial again
+    breaker.answered()
+    assert (breaker.allows(78.1), breaker.state, told) == (True, "closed", [True, False])
+
+
+def test_an_in_line_check_that_is_slow_trips_the_breaker_too(world: World) -> None:
+    runner = world.runner(form("quick", timeout_ms=1, deadline_ms=50, config={"do": "recurse"}), trusted=True)
+    runner._places["quick"]._limit = 0.0  # type: ignore[union-attr]
+
+    outcomes = [world.do(runner.run(draft()))[-1] for _ in range(TRIP_AFTER + 1)]
+
+    assert [outcome.reason for outcome in outcomes][-2:] == ["raised RecursionError", "not tried for 30 s after repeated failures"]
+
+
+def test_findings_and_noted_facts_of_a_sound_check_are_passed_on(world: World) -> None:
+    for kind in ("stranger", "quick"):
+        response = draft()
+
+        noted = world.outcome(form(kind, config={"do": "note"}), response, trusted=True)
+        found = world.outcome(form(kind, config={"do": "find"}), trusted=True)
+        generated = world.outcome(form(kind, config={"do": "generator"}), trusted=True)
+
+        assert (noted.outcome, noted.findings[0].code, response.answer_metadata) == ("flagged", "short", {"name": {"length": 16}})
+        assert (found.outcome, found.findings[0].code, found.findings[0].question) == ("rejected", "wrong", "name")
+        assert (generated.outcome, generated.findings[0].severity) == ("passed", "note")
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "told"),
+    ("kind", "config", "expected"),
     [
         ("not_installed", {}, "No plug-in of kind"),
+        ("../../evil", {}, "No plug-in of kind"),
         ("broken", {}, "strange_checks_missing is missing"),
+        ("no_check", {}, "is not a check"),
+        ("raises_on_import", {}, "it raised RuntimeError"),
+        ("exits_on_import", {}, "exit code 4"),
+        ("large_on_import", {}, "uses more memory than it may"),
         ("stranger", {"doo": 1}, "configuration of check 'stranger' is not valid: doo"),
-        ("stranger", {"do": "refuse to be made"}, "raised RuntimeError"),
+        ("stranger", {"do": "raise with the answer", "place": "init"}, "raised AttributeError"),
+        ("stranger", {"do": "leave", "place": "prepare"}, "raised SystemExit"),
+        ("stranger", {"do": "exit", "place": "prepare"}, "exit code 3.* while the check was made ready"),
+        ("quick", {"doo": 1}, "configuration of check 'quick' is not valid: doo"),
+        ("quick", {"do": "leave", "place": "prepare"}, "raised SystemExit"),
     ],
 )
 def test_a_check_that_can_not_be_made_ready_is_named_and_treated_by_on_error(
-    stranger: Any, kind: str, config: dict[str, Any], told: str
+    world: World, kind: str, config: dict[str, Any], expected: str
 ) -> None:
     definition = form(kind=kind, config=config, on_error="reject")
+    runner = world.runner(definition, trusted=kind == "quick")
 
-    assert told in CheckRunner(definition).problems[0]
-    assert run(definition).outcome == "rejected"
-
-
-def test_other_checks_are_skipped_when_types_are_wrong_but_not_when_an_answer_is_missing(stranger: Any) -> None:
-    definition = form(config={"do": "find"})
-
-    assert run(definition, Draft("r", {"name": 5})).outcome == "skipped"
-    assert run(definition, Draft("r", {"name": "x", "zzz": 5})).outcome == "skipped"
-    assert run(definition, Draft("r", {})).outcome == "rejected"
-    assert stranger.calls == ["find"]
+    assert re.search(expected, runner.problems[0])
+    assert "SECRET" not in runner.problems[0]
+    assert world.do(runner.run(draft()))[-1].outcome == "rejected"
 
 
-def test_a_form_without_further_checks_runs_the_answers_check_in_line() -> None:
+def test_an_import_that_never_ends_holds_nobody_up_and_is_ended(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner = world.runner(form("quick"))
+    runner = type(runner)(form("hangs_on_import", deadline_ms=60), world.processes)
+    world.do(runner.prepare())
+
+    first, second = (world.do(runner.run(draft()))[-1] for _ in range(2))
+
+    assert (first.outcome, first.reason) == (second.outcome, second.reason) == ("error", "is getting ready")
+    assert first.duration_ms > 50
+    assert second.duration_ms < 50  # the wait of the first one is not repeated
+    monkeypatch.setattr(member_module, "START_SECONDS", 0.2)
+    with world_in(tmp_path) as impatient:
+        hanging = impatient.runner(form("hangs_on_import"))
+        assert hanging.problems == ("takes longer than 0 s to be imported",)
+        assert impatient.noted.restarts[0] == ("hangs_on_import", "start")
+
+
+def test_preparing_one_form_for_ever_leaves_the_others_of_the_kind_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "PREPARE_SECONDS", 0.2)
+    sound = world.runner(form(config={"do": "pass"}))
+
+    hanging = world.runner(form(config={"do": "sleep", "place": "prepare"}))
+
+    assert "took too long while the check was made ready" in hanging.problems[0]
+    assert world.do(sound.run(draft()))[-1].outcome == "passed"
+
+
+def test_other_checks_are_skipped_when_types_are_wrong_but_not_when_an_answer_is_missing(world: World) -> None:
+    definition = form(config={"do": "generator"})
+
+    assert world.outcome(definition, Draft("r", {"name": 5})).outcome == "skipped"
+    assert world.outcome(definition, Draft("r", {"name": "x", "zzz": 5})).outcome == "skipped"
+    assert world.outcome(definition, Draft("r", {})).outcome == "passed"
+
+
+def test_a_form_without_further_checks_runs_the_answers_check_in_line(world: World) -> None:
     definition = form().model_copy(update={"checks": {}})
 
-    outcomes = asyncio.run(CheckRunner(definition).run(Draft("r", {"name": 1})))
+    outcomes = world.outcomes(definition, Draft("r", {"name": 1}))
 
     assert [(outcome.check, outcome.outcome, outcome.findings[0].code) for outcome in outcomes] == [("answers", "rejected", "type")]
 
 
-def test_the_process_ends_although_a_check_hangs(tmp_path: Path, stranger: Any) -> None:
-    import subprocess
-    import sys
+def test_earlier_responses_are_looked_up_by_the_fingerprints_of_a_check_under_its_own_name(world: World) -> None:
+    asked: list[Fingerprint] = []
+    moment = datetime(2026, 1, 31, tzinfo=UTC)
 
-    script = tmp_path / "ends.py"
+    async def look_up(fingerprints: Any) -> tuple[Earlier, ...]:
+        asked.extend(fingerprints)
+        return (Earlier(fingerprints[0].name, "r0", moment),)
+
+    for trusted in (False, True):
+        outcome = world.outcome(form("recogniser"), draft("Asha"), look_up=look_up, trusted=trusted)
+
+        assert outcome.findings[0].data["earlier"] == [["name", "r0", moment.isoformat()]]
+    assert asked == [Fingerprint("recogniser.name", b"Asha", 3600)] * 2
+
+
+def test_a_look_up_that_fails_or_fingerprints_that_are_none_are_an_error_outcome(world: World) -> None:
+    async def away(_: Any) -> tuple[Earlier, ...]:
+        raise Unavailable("away")
+
+    assert world.outcome(form("recogniser"), look_up=away).reason == "earlier responses can't be looked up now"
+    assert "fingerprint whose name" in (world.outcome(form("recogniser", config={"do": "bad fingerprints"})).reason or "")
+
+
+def test_reference_lists_reach_the_check_and_are_followed_when_they_change(world: World) -> None:
+    lists: dict[str, Any] = {"words": [{"term": "a"}], "unwanted": [{"term": "b"}]}
+    runner = world.runner(form("recogniser"), lists=lists)
+
+    def seen() -> Any:
+        return world.do(runner.run(draft()))[-1].findings[0].data["words"]
+
+    assert runner.references == {"words"}
+    assert seen() == [{"term": "a"}]
+    lists["words"] = [{"term": "b"}]
+    world.do(runner.prepare())
+    world.wait_for(lambda: seen() == [{"term": "b"}])
+
+
+@pytest.mark.parametrize("do", ["spin", "regex", "ignore signals"])
+def test_the_processes_of_checks_end_with_ingest_however_it_ends(world: World, do: str, tmp_path: Path) -> None:
+    script = tmp_path / "ingest.py"
     script.write_text(
-        "from collect_pipelines.checks.threads import threads_of\nimport threading\n"
-        "started = threading.Event()\n"
-        "threads_of('x').submit(lambda: (started.set(), threading.Event().wait()))\nstarted.wait()\nprint('end', flush=True)\n"
+        "import asyncio, sys\n"
+        f"sys.path[:0] = {sys.path!r}\n"
+        "from tests.unit.checks_world import World, draft, form\n"
+        "world = World()\n"
+        f"runner = world.runner(form(timeout_ms=10_000, config={{'do': {do!r}}}))\n"
+        "async def work():\n"
+        "    asyncio.get_running_loop().call_later(0.1, lambda: print(*world.pids('stranger'), flush=True))\n"
+        "    await runner.run(draft())\n"
+        "world.do(work())\n"
     )
+    with subprocess.Popen([sys.executable, str(script)], cwd=ROOT, stdout=subprocess.PIPE) as ingest:
+        assert ingest.stdout is not None
+        pids = [int(word) for word in ingest.stdout.readline().split()]
+        assert pids
+        assert all(psutil.pid_exists(pid) for pid in pids)
 
-    assert (
-        subprocess.run(
-            [sys.executable, str(script)], capture_output=True, timeout=20, cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."}
-        ).stdout
-        == b"end\n"
-    )
+        ingest.kill()
+
+    world.wait_for(lambda: not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids))

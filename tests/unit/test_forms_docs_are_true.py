@@ -8,9 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
+from collect_pipelines import plugins
 from collect_pipelines.checks.interface import Draft
+from collect_pipelines.checks.making import made_check
 from collect_pipelines.checks.phone import PhoneConfig
-from collect_pipelines.checks.runner import CheckRunner
+from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition, Question, QuestionType
 from collect_pipelines.forms.reading import read_form
@@ -29,7 +32,16 @@ def test_the_example_form_and_response_pass_every_check() -> None:
     response = json.loads(blocks(FORMS, "json")[0])
     draft = Draft("r", response)
 
-    outcomes = asyncio.run(CheckRunner(form).run(draft))
+    async def checked() -> list[CheckOutcome]:
+        processes = CheckProcesses()
+        runner = CheckRunner(form, processes)
+        await runner.prepare()
+        assert await runner.is_ready(30)
+        outcomes = await runner.run(draft)
+        await processes.close()
+        return outcomes
+
+    outcomes = asyncio.run(checked())
 
     assert [(outcome.check, outcome.outcome) for outcome in outcomes] == [("answers", "passed"), ("phone", "passed")]
     assert draft.answer_metadata["phone"]["e164"] == "+919845012345"
@@ -38,7 +50,9 @@ def test_the_example_form_and_response_pass_every_check() -> None:
 def test_the_example_of_checks_reads() -> None:
     form = read_form(blocks(CHECKS, "yaml")[0])
 
-    assert CheckRunner(form).problems == ()
+    for kind, settings in form.checks.items():
+        made = plugins.load(plugins.CHECKS, kind)
+        assert made_check(made, kind, settings.config, form, {}).kind == kind
 
 
 def test_the_example_check_does_what_it_says() -> None:
@@ -69,7 +83,8 @@ def test_every_code_of_the_answers_check_is_documented() -> None:
     from collect_pipelines.forms.messages import _TEXTS
 
     codes = {
-        name.rpartition(".")[0] if name.startswith(("type.", "format.")) or name.endswith((".count", ".near", ".renamed")) else name for name in _TEXTS
+        name.rpartition(".")[0] if name.startswith(("type.", "format.")) or name.endswith((".count", ".near", ".renamed")) else name
+        for name in _TEXTS
     }
 
     assert [code for code in sorted(codes) if code not in CHECKS and not code.startswith(("check.", "rule."))] == []

@@ -1,0 +1,57 @@
+"""Spares responses the wait for a check that overruns or crashes again and again."""
+
+from collections.abc import Callable
+from typing import Literal
+
+__all__ = ["PAUSE_SECONDS", "TRIP_AFTER", "Breaker", "BreakerState"]
+
+TRIP_AFTER = 3  # failures in a row; one may be bad luck
+PAUSE_SECONDS = 30.0  # then one response tries it again
+TRIAL_SECONDS = 12.0  # longer than the longest time-out of a check; a trial nobody hears of again is followed by the next one
+
+BreakerState = Literal["closed", "open", "half-open"]
+
+
+class Breaker:
+    """
+    Closed: every response may try the check. Open: none, for a pause. Half-open: one at a time tries; its luck decides.
+
+    A failure is an overrun or a crash. A check that raises or returns nonsense has answered: that costs nobody any time.
+    """
+
+    def __init__(self, pause_seconds: float = PAUSE_SECONDS, told: Callable[[bool], None] | None = None) -> None:
+        """told: called with True when it opens, with False when it closes again."""
+        self._pause_seconds = pause_seconds
+        self._told = told or (lambda _: None)
+        self._failures = 0
+        self._shut_until = 0.0
+        self.state: BreakerState = "closed"
+
+    def allows(self, now: float) -> bool:
+        """Whether this response may try the check; in a half-open state the caller is then the one who tries."""
+        if self.state == "closed":
+            return True
+        if now < self._shut_until:
+            return False
+        self.state = "half-open"
+        self._shut_until = now + TRIAL_SECONDS
+        return True
+
+    def failed(self, now: float) -> bool:
+        """Counts an overrun or a crash; True when nobody may try it now."""
+        self._failures += 1
+        if self.state == "half-open" or (self.state == "closed" and self._failures >= TRIP_AFTER):
+            opened = self.state == "closed"
+            self.state = "open"
+            self._shut_until = now + self._pause_seconds
+            if opened:
+                self._told(True)
+        return self.state == "open"
+
+    def answered(self) -> None:
+        """The check answered in time, whatever it said."""
+        self._failures = 0
+        # An answer to a question asked before it opened is no trial: three others were lost since.
+        if self.state == "half-open":
+            self.state = "closed"
+            self._told(False)
