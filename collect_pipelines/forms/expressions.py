@@ -55,6 +55,9 @@ class CheckedForm:
     relevance: Mapping[str, Node] = field(default_factory=dict)
     """When a question is asked, what its groups and repeats say included; a question that is not in it is always asked."""
     types: Mapping[str, ValueType] = field(default_factory=dict)
+    """What the answer to each question is in an expression, by key; those inside repeats included."""
+    repeats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys of the repeats around each question, outermost first."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -73,15 +76,19 @@ def check_form(questions: Sequence["Question"], rules: Sequence["FormRule"]) -> 
     """All expressions of the form. Never raises; a question whose type is not known makes no fault in expressions that name it."""
     asked = list(_walk(questions, ("questions",), (), ()))
     if not rules and not any(one.question.relevant for one in asked):
-        return CheckedForm(types=_types(asked))
+        return CheckedForm(types=_types(asked), repeats=_repeats(asked))
     reader = _Reader(asked)
     checked = tuple(reader.rules(rules))
     relevance = reader.relevance()
-    return CheckedForm(checked, relevance, reader.types, tuple(reader.faults))
+    return CheckedForm(checked, relevance, reader.types, reader.repeats, tuple(reader.faults))
 
 
 def _types(asked: Sequence[_Asked]) -> dict[str, ValueType]:
     return {one.question.key: VALUE_TYPES[one.question.type] for one in asked if one.question.type in VALUE_TYPES}
+
+
+def _repeats(asked: Sequence[_Asked]) -> dict[str, tuple[str, ...]]:
+    return {one.question.key: one.repeats for one in asked}
 
 
 class _Reader:
@@ -91,7 +98,7 @@ class _Reader:
         self.asked = asked
         self.types = _types(asked)
         self.faults: list[Fault] = []
-        self._repeats = {one.question.key: one.repeats for one in asked}
+        self.repeats = _repeats(asked)
         self._unclear = {one.question.key for one in asked if one.question.type not in {*VALUE_TYPES, "note", "group"}}
 
     def rules(self, rules: Sequence["FormRule"]) -> Iterator[CheckedRule]:
@@ -144,18 +151,18 @@ class _Reader:
         if not keys:
             self.faults.append(Fault(place, "names no question, so no answer can break it; name the answers it is about"))
             return None
-        innermost = max(keys, key=lambda key: len(self._repeats[key]))
-        repeats = self._repeats[innermost]
+        innermost = max(keys, key=lambda key: len(self.repeats[key]))
+        repeats = self.repeats[innermost]
         for key in keys:
-            if self._repeats[key] != repeats[: len(self._repeats[key])]:
-                both = f"`{innermost}` is asked in the repeat `{repeats[-1]}`, `{key}` in the repeat `{self._repeats[key][-1]}`"
+            if self.repeats[key] != repeats[: len(self.repeats[key])]:
+                both = f"`{innermost}` is asked in the repeat `{repeats[-1]}`, `{key}` in the repeat `{self.repeats[key][-1]}`"
                 self.faults.append(Fault(place, f"{both}; a rule can look at the rows of one repeat only"))
                 return None
         return repeats
 
     def _check_within(self, questions: Sequence[str], repeats: tuple[str, ...], place: Place) -> None:
         for at, key in enumerate(questions):
-            inside = self._repeats.get(key, ())
+            inside = self.repeats.get(key, ())
             if inside != repeats[: len(inside)]:
                 self.faults.append(
                     Fault((*place, at), f"`{key}` is asked in the repeat `{inside[-1]}`, whose rows this rule does not look at")
@@ -163,7 +170,7 @@ class _Reader:
 
     def _in_scope(self, keys: Sequence[str], one: _Asked, place: Place) -> bool:
         for key in keys:
-            inside = self._repeats[key]
+            inside = self.repeats[key]
             if inside != one.repeats[: len(inside)]:
                 self.faults.append(
                     Fault(place, f"`{key}` is asked in the repeat `{inside[-1]}`, whose rows are not known here; use size({inside[-1]})")
@@ -205,7 +212,7 @@ def _all_of(roots: Sequence[Node]) -> Node:
 
 
 def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Keys that need one another in a circle, beginning with the one that comes first in the form; empty when there is none."""
+    """Keys that need one another in a circle, each of the next one; empty when there is none."""
     done: set[str] = set()
     for start in needs:
         way: list[str] = []

@@ -129,10 +129,10 @@ def _without_origin(flag: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rejection(outcomes: Sequence[CheckOutcome]) -> Problem:
-    findings = [finding for outcome in outcomes for finding in outcome.findings]
+    findings = [finding for outcome in outcomes for finding in outcome.findings if finding.severity == "reject"]
     places = places_of(findings)
     count = len({place.question for place in places})
-    detail = places[0].message if len(places) == 1 else f"{len(places)} faults in {count} questions."
+    detail = findings[0].message if len(findings) == 1 else f"{len(findings)} faults in {count} questions."
     return Problem("answers-rejected", detail if places else None, places=places, extra={"checks": checks_as_json(outcomes)})
 
 

@@ -254,12 +254,24 @@ def from_error(error: CollectError) -> Problem:
 
 
 def places_of(findings: Sequence[Finding]) -> list[Place]:
-    """One place per rejecting finding."""
+    """One place per question that a rejecting finding is about: its own, and those it lists in `data["questions"]`."""
     return [
-        Place(_pointer(finding.question), finding.code, finding.message, finding.question, finding.label)
+        Place(_pointer(question), finding.code, finding.message, question, label)
         for finding in findings
         if finding.severity == "reject"
+        for question, label in _concerned(finding).items()
     ]
+
+
+def _concerned(finding: Finding) -> dict[str | None, str | None]:
+    """Labels of the questions concerned, by place; None for the response as a whole."""
+    labels: dict[str | None, str | None] = {} if finding.question is None else {finding.question: finding.label}
+    listed = finding.data.get("questions")
+    for item in listed if isinstance(listed, Sequence) else ():  # a plug-in may list anything
+        question, label = (item.get("question"), item.get("label")) if isinstance(item, Mapping) else (None, None)
+        if isinstance(question, str):
+            labels.setdefault(question, label if isinstance(label, str) else None)
+    return labels or {None: finding.label}
 
 
 def _pointer(question: str | None) -> str:

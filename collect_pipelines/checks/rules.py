@@ -1,0 +1,91 @@
+"""The check that judges the form's own rules: what answers must keep among themselves, told to the collector with the labels."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from collect_pipelines.checks.interface import Check, CheckConfig, Draft, References
+from collect_pipelines.forms.definition import RULES_CHECK, FormDefinition, label_in
+from collect_pipelines.forms.messages import listed, say
+from collect_pipelines.forms.rule_judge import Judged, RuleJudge
+from collect_pipelines.model import Finding
+
+__all__ = ["RulesCheck"]
+
+BUDGET_SECONDS = 0.05  # the event loop serves nobody else meanwhile; five rules take some 6 us
+MAX_FINDINGS = 100  # of one check for one response
+MAX_LABEL = 100  # characters of a label: twenty of them, in any script, fit into one finding
+MAX_LISTED = 5  # labels in one sentence; a reader loses track of more
+
+
+class RulesCheck(Check):
+    """
+    Judges every rule of the form with an `expression` and `placement: ingest`; a form that has one need not name this check.
+
+    Codes: `rule.<name>`, with the severity of the rule, and `rule.error` (always a flag) when a rule can't be judged although every
+    answer is there, e.g. because it divides by zero. `data` names the rule and all questions concerned, with their places and labels.
+    """
+
+    kind: ClassVar[str] = RULES_CHECK
+    bounded: ClassVar[bool] = True
+
+    def __init__(self, config: CheckConfig) -> None:
+        """Compiles nothing yet; see `prepare`."""
+        super().__init__(config)
+        self._judges: dict[str, RuleJudge] = {}
+
+    def prepare(self, form: FormDefinition, references: References) -> None:
+        """Compiles the rules."""
+        self._judge(form)
+
+    def check(self, response: Draft, form: FormDefinition) -> Sequence[Finding]:
+        """One finding per rule, and for rules of a repeat per row; raises TimeoutError when the rows are too many to judge them all."""
+        found: list[Judged] = []
+        rejected = 0
+        for one in self._judge(form).judged(response.answers, datetime.now(UTC), time.perf_counter() + BUDGET_SECONDS):
+            found.append(one)
+            rejected += one.verdict != "error" and one.checked.rule.severity == "reject"
+            if rejected > MAX_FINDINGS:
+                break
+        return _findings(found, form, response.language) if found else ()
+
+    def _judge(self, form: FormDefinition) -> RuleJudge:
+        judge = self._judges.get(form.content_hash)
+        if judge is None:
+            judge = RuleJudge(form)
+            self._judges = {form.content_hash: judge}
+        return judge
+
+
+def _findings(found: Sequence[Judged], form: FormDefinition, language: str | None) -> list[Finding]:
+    """In the order of the form; when they are too many, rejections first: one is never crowded out."""
+    order = {rule.name: place for place, rule in enumerate(form.rules)}
+    findings = [_finding(one, form, language) for one in sorted(found, key=lambda one: order[one.checked.rule.name])]
+    if len(findings) > MAX_FINDINGS:
+        findings = sorted(findings, key=lambda finding: finding.severity != "reject")[:MAX_FINDINGS]
+    return findings
+
+
+def _finding(judged: Judged, form: FormDefinition, language: str | None) -> Finding:
+    rule = judged.checked.rule
+    concerned = judged.missing or judged.checked.questions
+    labels = {key: label_in(form.every[key].label, language, key)[:MAX_LABEL] for key in concerned}
+    first = concerned[0]
+    data = {"rule": rule.name, "questions": [{"question": judged.places[key], "label": labels[key]} for key in concerned]}
+    if judged.verdict == "error":
+        message = say("rule.error", language, {"label": labels[first], "rule": rule.name})
+        return Finding("rule.error", message, "flag", judged.places[first], labels[first], data)
+    message = _message(judged, labels, language)
+    return Finding(f"rule.{rule.name}", message, rule.severity, judged.places[first], labels[first], data)
+
+
+def _message(judged: Judged, labels: Mapping[str, str], language: str | None) -> str:
+    if judged.missing:  # what the author says about wrong answers would puzzle somebody who gave none
+        return say("rule.missing", language, {"label": labels[judged.missing[0]]})
+    if judged.checked.rule.message:
+        return label_in(judged.checked.rule.message, language)
+    texts = list(labels.values())
+    if len(texts) == 1:
+        return say("rule.broken", language, {"label": texts[0]})
+    return say("rule.broken.several", language, {"label": listed(texts[:MAX_LISTED], language)})
