@@ -24,6 +24,7 @@ COMMANDS = {
     "trace": LazyCommand(f"{ROOM}.trace", "Tell the story of one response: accepted, checked, delivered."),
     "send": LazyCommand(f"{ROOM}.send", "Send every row of a CSV file as a response, through HTTP."),
     "forms": LazyCommand(f"{ROOM}.forms", "Check, publish, list, show and infer form definitions."),
+    "rules": LazyCommand(f"{ROOM}.rules", "List the rules of a form, show one, and try them on responses."),
     "responses": LazyCommand(f"{ROOM}.responses", "Submit, list and show responses."),
     "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),
     "keys": LazyCommand(f"{ROOM}.keys", "Create, list and revoke API keys."),

@@ -48,7 +48,9 @@ class Report:
     to_position: int = 0
     message: str | None = None
     checks: Mapping[str, CheckCount] = field(default_factory=dict)
-    """For validation: expectation -> rows."""
+    """For validation: expectation -> rows, or batches for a rule over batches."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """For validation: rule over batches that the newest batch breaks -> sentence. No response is held back for it."""
     retry_in_seconds: float | None = None
     """When postponed: seconds until the next attempt."""
     full: bool = False

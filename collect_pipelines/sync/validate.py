@@ -12,23 +12,23 @@ from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.model import Finding
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import FormRecord, form_by_id
-from collect_pipelines.store.leases import Lease, release_lease, take_lease
+from collect_pipelines.store.leases import Lease, hold_lease, release_lease, take_lease
 from collect_pipelines.store.log import batch_end, read_entries
 from collect_pipelines.store.validation import QuarantineEntry, settle_validation
 from collect_pipelines.sync.entries import text_frame
+from collect_pipelines.sync.many import History, Many
 from collect_pipelines.sync.membership import oldest_age_seconds
 from collect_pipelines.sync.report import CheckCount, Report
 from collect_pipelines.sync.tenure import LEASE_SECONDS, Tenure, wall_seconds
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.validation.gate import Gate, Verdict
+from collect_pipelines.validation.whole import UNJUDGED
 
 __all__ = ["VALIDATION_LANE", "validate_pending"]
 
 VALIDATION_LANE = "validation"
 MAX_ROWS = 5000  # costs the gate little more than one row; 100,000 would hold up other forms
 MAX_BYTES = 16_000_000  # of answers: 5,000 ordinary responses are half of it; judging takes at least twice as much memory
-
-UNJUDGED = ("delete", "release")  # there are no answers; and a person has decided already
 
 
 def validate_pending(
@@ -72,9 +72,16 @@ def validate_pending(
 def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_rows: int, versions: Versions, report: Report) -> Report:
     after = form.validated_through
     with database.begin() as connection:
-        through = batch_end(connection, form.form_id, after, form.head, max_rows, MAX_BYTES)
         records = versions.up_to(connection, form.form_id, form.version)
         columns = versions.columns(connection, form.form_id, form.version)
+    definitions = {record.version: record.definition for record in records}
+    read = History(database, form.form_id, definitions, columns, lease).catch_up(after)
+    if read is not None:
+        # bounded, so that other forms have their turn; the next micro-batch goes on
+        told = f"A rule `unique` is new: its history is read up to {read:,} of {after:,}."
+        return replace(report, outcome="validated", from_position=after + 1, to_position=after, full=True, message=told)
+    with database.begin() as connection:
+        through = batch_end(connection, form.form_id, after, form.head, max_rows, MAX_BYTES)
         csv = read_entries(connection, form.form_id, after, through, [column.keys for column in columns])
     entries = text_frame(csv, columns)
     report = replace(
@@ -85,19 +92,33 @@ def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_
         oldest_age_seconds=oldest_age_seconds(entries),
         full=through < form.head,
     )
-    definitions = {record.version: record.definition for record in records}
-    held: list[QuarantineEntry] = []
-    counts: dict[str, CheckCount] = {}
+    judgement = _Judgement(entries)
     for definition, rows in _by_version(entries, definitions):
-        verdict = gate.validate(definition, rows)
-        if verdict.error is not None:
-            return replace(report, outcome="blocked", message=f"{verdict.error} No response of the form passes until this is repaired.")
-        held += _held(rows, verdict)
-        _count(counts, verdict, rows.height)
+        judgement.add(gate.validate(definition, rows), rows)
+    many = Many(form.form_id, definitions)
+    whole = None
+    if many.needed and judgement.error is None:
+        with database.begin() as connection:
+            whole = many.whole(connection, entries, judgement.positions, full=report.full)
+        judgement.add(gate.weigh(whole), entries)
+    if judgement.error is not None:
+        return replace(report, outcome="blocked", message=f"{judgement.error} No response of the form passes until this is repaired.")
     with database.begin() as connection:
-        # Promise 4: held back and moved on in one transaction
-        settle_validation(connection, form.form_id, through, held, lease)
-    return replace(report, outcome="validated", delivered=entries.height - len(held), quarantined=len(held), checks=counts)
+        # Promise 4: held back, remembered and moved on in one transaction
+        if whole is not None:
+            hold_lease(connection, lease)
+            many.record(connection, whole, judgement.warnings, through)
+        settle_validation(connection, form.form_id, through, judgement.held(), lease)
+    held = len(judgement.positions)
+    return replace(
+        report,
+        outcome="validated",
+        delivered=entries.height - held,
+        quarantined=held,
+        checks=judgement.counts,
+        warnings=judgement.warnings,
+        message="; ".join(judgement.warnings.values()) or None,
+    )
 
 
 def _by_version(entries: pl.DataFrame, definitions: dict[int, FormDefinition]) -> Iterator[tuple[FormDefinition, pl.DataFrame]]:
@@ -107,21 +128,51 @@ def _by_version(entries: pl.DataFrame, definitions: dict[int, FormDefinition]) -
         yield definitions[version], judged.filter(pl.col("_version") == version)
 
 
-def _held(rows: pl.DataFrame, verdict: Verdict) -> list[QuarantineEntry]:
-    places = rows.select("_position", "_response_id", "_revision").rows()
-    held = []
-    for row, findings in verdict.failures:
-        position, response, revision = places[row]
-        held.append(QuarantineEntry(position, response, revision, [_reason(finding) for finding in findings]))
-    return held
+class _Judgement:
+    """What several verdicts say about the entries of one micro-batch together."""
+
+    def __init__(self, entries: pl.DataFrame) -> None:
+        self.error: str | None = None
+        self.counts: dict[str, CheckCount] = {}
+        self.warnings: dict[str, str] = {}
+        self._places = {position: (response, revision) for position, response, revision in _places(entries)}
+        self._findings: dict[int, list[Finding]] = {}
+
+    @property
+    def positions(self) -> set[int]:
+        """Of the entries that are held back."""
+        return set(self._findings)
+
+    def add(self, verdict: Verdict, rows: pl.DataFrame) -> None:
+        """One more verdict, about these rows."""
+        self.error = self.error or verdict.error
+        positions = rows["_position"]
+        for row, findings in verdict.failures:
+            self._findings.setdefault(positions[row], []).extend(findings)
+        for statistic in verdict.statistics:
+            failed = min(statistic.unexpected, rows.height)
+            self._count(statistic.name, rows.height - failed, failed)
+        for name, warning in verdict.measures.items():
+            self._count(name, int(warning is None), int(warning is not None))
+            if warning is not None:
+                self.warnings[name] = warning
+
+    def held(self) -> list[QuarantineEntry]:
+        """The entries to hold back, with every reason."""
+        return [
+            QuarantineEntry(position, *self._places[position], [_reason(finding) for finding in findings])
+            for position, findings in sorted(self._findings.items())
+        ]
+
+    def _count(self, name: str, passed: int, failed: int) -> None:
+        before = self.counts.get(name, CheckCount(0, 0))
+        self.counts[name] = CheckCount(before.passed + passed, before.failed + failed)
+
+
+def _places(entries: pl.DataFrame) -> Iterator[tuple[int, str, int]]:
+    yield from entries.select("_position", "_response_id", "_revision").iter_rows()
 
 
 def _reason(finding: Finding) -> dict[str, object]:
-    return {"rule": f"{finding.question}.{finding.code}", **finding.as_json()}
-
-
-def _count(counts: dict[str, CheckCount], verdict: Verdict, rows: int) -> None:
-    for statistic in verdict.statistics:
-        before = counts.get(statistic.name, CheckCount(0, 0))
-        failed = min(statistic.unexpected, rows)
-        counts[statistic.name] = CheckCount(before.passed + rows - failed, before.failed + failed)
+    rule = f"rule.{finding.data['rule']}" if finding.code.startswith("rule.") else f"{finding.question}.{finding.code}"
+    return {"rule": rule, **finding.as_json()}

@@ -1,102 +1,137 @@
-"""The rules of a form version over a frame: the verdicts of `forms.answers.check_answers`, row by row, in polars."""
+"""The rules of a form version over a frame: the verdicts of ingest, row by row, in polars."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 
 from collect_pipelines.forms.columns import column_name
+from collect_pipelines.forms.constraints import severity_of
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in
 from collect_pipelines.forms.messages import say
-from collect_pipelines.model import Finding
-from collect_pipelines.validation.question_rules import Broken, rules_of
-from collect_pipelines.validation.values import choice, choices, typed
+from collect_pipelines.model import Finding, Severity
+from collect_pipelines.rules.nodes import Node
+from collect_pipelines.validation.findings import rule_finding
+from collect_pipelines.validation.form_rules import Judged, judged_rules
+from collect_pipelines.validation.question_rules import Broken, given_name, given_value, rules_of
+from collect_pipelines.validation.rows import NOW, value_name
+from collect_pipelines.validation.values import rule_value
 
 __all__ = ["Rule", "RuleSet", "compile_rules"]
 
-PART_QUESTIONS = 40  # evaluated together; the cost of one polars query grows with the square of its width
+PART = 40  # expressions evaluated together; the cost of one polars query grows with the square of its width
+MOMENT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of one question."""
+    """One rule of one question, or of the form."""
 
     name: str
-    """Question key and code: `age.max`."""
+    """Question key and code, `age.max`; for a rule of the form `rule.<name>`, and `rule.<name>.error` for where it can't be judged."""
     question: str
     label: str
     code: str
-    severity: Literal["reject", "flag"]
-    """`reject` keeps a response back; `flag` is only counted."""
+    severity: Severity
+    """`reject` keeps a response back; the others are only counted."""
     message: str
     """One sentence, in the form's first language."""
     broken: pl.Expr = field(repr=False)
     data: Mapping[str, Any] = field(default_factory=dict)
+    node: Node | None = field(default=None, repr=False)
+    """What must be true; None for types and formats, which the rule language does not tell."""
+    placement: str = "ingest"
 
     def finding(self) -> Finding:
         """What is said about a response that breaks the rule."""
         return Finding(self.code, self.message, self.severity, self.question, self.label, self.data)
 
+    def finding_at(self, row: int) -> Finding:
+        """The same for every row."""
+        return self.finding()
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some of the questions: their columns, what makes typed values of them, and their rules."""
+    """Some of the rules, with the columns they look at."""
 
-    columns: tuple[str, ...]
-    values: tuple[pl.Expr, ...]
     rules: tuple[Rule, ...]
-
-    def broken(self, frame: pl.DataFrame) -> Iterator[tuple[str, list[int]]]:
-        texts = [pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in self.columns]
-        prepared = frame.select("_position", *texts).with_columns(self.values)
-        # a rule that has no answer for a row (null) is not broken by it
-        masks = prepared.select(rule.broken.fill_null(False).alias(rule.name) for rule in self.rules)
-        for name in masks.columns:
-            yield name, masks[name].arg_true().to_list()
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Every rule of a form version."""
+    """Every rule of a form version that is judged row by row."""
 
     rules: tuple[Rule, ...]
+    texts: tuple[str, ...] = field(repr=False)
+    values: tuple[tuple[pl.Expr, ...], ...] = field(repr=False)
+    """What is made of the texts, in parts."""
     parts: tuple[_Part, ...] = field(repr=False)
 
     def violations(self, frame: pl.DataFrame) -> dict[str, list[int]]:
         """Numbers of the rows that break each rule, by rule name. `frame` holds `_position` and the answers as text."""
-        return dict(broken for part in self.parts for broken in part.broken(frame))
+        prepared = self._prepared(frame)
+        found: dict[str, list[int]] = {}
+        for part in self.parts:
+            # a rule that has no answer for a row (null) is not broken by it
+            masks = prepared.select(part.columns).select(rule.broken.fill_null(False).alias(rule.name) for rule in part.rules)
+            found |= {name: masks[name].arg_true().to_list() for name in masks.columns}
+        return found
+
+    def _prepared(self, frame: pl.DataFrame) -> pl.DataFrame:
+        texts = [pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in self.texts]
+        now = pl.col(NOW) if NOW in frame.columns else pl.lit(datetime.now(UTC), MOMENT).alias(NOW)
+        base = frame.select("_position", now, *texts)
+        return pl.concat([base, *(base.select(part) for part in self.values)], how="horizontal") if self.values else base
 
 
 def compile_rules(definition: FormDefinition) -> RuleSet:
-    """The rules of every answerable question of the version."""
-    questions = definition.answerable
-    parts = tuple(_part(definition, questions[first : first + PART_QUESTIONS]) for first in range(0, len(questions), PART_QUESTIONS))
-    return RuleSet(tuple(rule for part in parts for rule in part.rules), parts)
+    """The rules of every answerable question of the version, and those of the form that are told of single responses."""
+    rules = tuple(_all_rules(definition))
+    parts = tuple(_part(part) for part in _parted(rules))
+    wanted = {name for part in parts for name in part.columns}
+    values = [expression for expression in _values(definition.answerable) if expression.meta.output_name() in wanted]
+    return RuleSet(rules, tuple(map(column_name, definition.answerable)), tuple(map(tuple, _parted(values))), parts)
 
 
-def _part(definition: FormDefinition, questions: Sequence[Question]) -> _Part:
-    return _Part(
-        columns=tuple(column_name(question) for question in questions),
-        values=tuple(_value(question) for question in questions),
-        rules=tuple(rule for question in questions for rule in _rules(definition, question)),
-    )
+def _parted(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[first : first + PART] for first in range(0, len(items), PART))
 
 
-def _rules(definition: FormDefinition, question: Question) -> Iterator[Rule]:
+def _part(rules: Sequence[Rule]) -> _Part:
+    return _Part(tuple(rules), tuple(dict.fromkeys(name for rule in rules for name in rule.broken.meta.root_names())))
+
+
+def _values(questions: Sequence[Question]) -> Iterator[pl.Expr]:
+    for question in questions:
+        yield given_value(question).alias(given_name(question))
+        yield rule_value(pl.col(column_name(question)), question.type).alias(value_name(question))
+
+
+def _all_rules(definition: FormDefinition) -> Iterator[Rule]:
+    for question in definition.answerable:
+        yield from _of_question(definition, question)
+    for judged in judged_rules(definition):
+        yield from _of_form(definition, judged)
+
+
+def _of_question(definition: FormDefinition, question: Question) -> Iterator[Rule]:
     language = definition.languages[0] if definition.languages else None
     label = label_in(question.label, language, question.key)
-    name = column_name(question)
-    for broken in rules_of(question, pl.col(name), pl.col(f"{name}~")):
+    for broken in rules_of(question, definition):
         yield Rule(
             name=f"{question.key}.{broken.code}",
             question=question.key,
             label=label,
             code=broken.code,
-            severity="reject" if broken.code == "type" else question.on_violation,
+            severity=severity_of(question, broken.code),
             message=_message(broken, language, label),
             broken=broken.where,
             data=broken.data,
+            node=broken.constraint.node if broken.constraint else None,
         )
 
 
@@ -107,9 +142,24 @@ def _message(broken: Broken, language: str | None, label: str) -> str:
     return say(name, language, {"label": label, **broken.data})
 
 
-def _value(question: Question) -> pl.Expr:
-    """The typed values of a question beside its texts, under the column's name and a tilde."""
-    name = column_name(question)
-    text = pl.col(name)
-    reading = {"select_one": choice, "select_multiple": choices}.get(question.type)
-    return (reading(text) if reading else typed(text, question.type)).alias(f"{name}~")
+def _of_form(definition: FormDefinition, judged: Judged) -> Iterator[Rule]:
+    yield _form_rule(definition, judged, judged.broken, erred=False)
+    if judged.erred is not None:
+        yield _form_rule(definition, judged, judged.erred, erred=True)
+
+
+def _form_rule(definition: FormDefinition, judged: Judged, where: pl.Expr, *, erred: bool) -> Rule:
+    checked = judged.checked
+    finding = rule_finding(definition, checked.rule, checked.questions, erred=erred)
+    return Rule(
+        name=f"rule.{checked.rule.name}{'.error' if erred else ''}",
+        question=finding.question or "",
+        label=finding.label or "",
+        code=finding.code,
+        severity=finding.severity,
+        message=finding.message,
+        broken=where,
+        data=finding.data,
+        node=checked.root,
+        placement=checked.rule.placement,
+    )

@@ -21,13 +21,27 @@ with warnings.catch_warnings():
     from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.expectations.metrics.metric_provider import metric_value
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+
+from collect_pipelines.validation.batch_rules import Measure
+
 logging.captureWarnings(False)  # GX turns it on for the whole process
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # Promise 10: its messages can hold values
 
-__all__ = ["CARRIER_COLUMNS", "RULES_METRIC", "ExpectFormRule", "ExpectFormRules", "Workbench", "batch_expectations", "rule_expectation"]
+__all__ = [
+    "CARRIER_COLUMNS",
+    "RULES_METRIC",
+    "ExpectBatchRule",
+    "ExpectFormRule",
+    "ExpectFormRules",
+    "Workbench",
+    "batch_expectations",
+    "batch_rule_expectation",
+    "rule_expectation",
+]
 
 CARRIER = "collect_pipelines.rules"
 RULES_METRIC = "collect_pipelines.form_rules"
+MEASURES_METRIC = "collect_pipelines.batch_rules"
 CARRIER_COLUMNS = ("position", "version")
 
 
@@ -37,6 +51,9 @@ class Judged(Protocol):
     def failing(self) -> Mapping[str, Sequence[int]]:
         """Row numbers that break each rule, by rule name."""
 
+    def measures(self) -> Mapping[str, Measure]:
+        """What each rule over batches found, by rule name."""
+
 
 class FormRules(TableMetricProvider):
     """The one metric all form rules share: every rule of the form over every row, computed once by polars."""
@@ -44,17 +61,24 @@ class FormRules(TableMetricProvider):
     metric_name = RULES_METRIC
 
     @metric_value(engine=PandasExecutionEngine)
-    def _pandas(
-        cls,
-        execution_engine: Any,
-        metric_domain_kwargs: dict[str, Any],
-        metric_value_kwargs: dict[str, Any],
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any],
-    ) -> Mapping[str, Sequence[int]]:
-        frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
-        judged: Judged = frame.attrs[CARRIER].content
-        return judged.failing()
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], **_: Any) -> Mapping[str, Sequence[int]]:
+        return _carried(execution_engine, metric_domain_kwargs).failing()
+
+
+class BatchRules(TableMetricProvider):
+    """The same for the rules over batches: all of them, measured once."""
+
+    metric_name = MEASURES_METRIC
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], **_: Any) -> Mapping[str, Measure]:
+        return _carried(execution_engine, metric_domain_kwargs).measures()
+
+
+def _carried(execution_engine: Any, metric_domain_kwargs: dict[str, Any]) -> Judged:
+    frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
+    judged: Judged = frame.attrs[CARRIER].content
+    return judged
 
 
 class ExpectFormRule(BatchExpectation):
@@ -79,6 +103,23 @@ class ExpectFormRules(BatchExpectation):
         failing = sorted({row for rows in broken.values() for row in rows})
         result = {"unexpected_count": len(failing), "unexpected_index_list": failing, "details": {"rules": broken}}
         return {"success": not failing, "result": result}
+
+
+class ExpectBatchRule(BatchExpectation):
+    """Expect the batch as a whole, beside the batches before it, to keep one rule of the form. Never about a single response."""
+
+    rule: str
+    metric_dependencies: ClassVar[tuple[str, ...]] = (MEASURES_METRIC,)
+    success_keys: ClassVar[tuple[str, ...]] = ("rule",)
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
+        measure: Measure = metrics[MEASURES_METRIC][self.rule]
+        return {"success": measure.passed, "result": {"observed_value": measure.observed, "details": {"sentence": measure.sentence}}}
+
+
+def batch_rule_expectation(rule: str, description: str) -> Any:
+    """One named expectation about the batch as a whole; a failure is a warning."""
+    return ExpectBatchRule(rule=rule, description=description, severity=FailureSeverity.WARNING)
 
 
 def rule_expectation(rule: str, description: str, severity: str) -> Any:

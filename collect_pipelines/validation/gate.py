@@ -2,13 +2,16 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.model import Finding
-from collect_pipelines.validation.compile import Rule, RuleSet, compile_rules
+from collect_pipelines.validation.batch_rules import Measure
+from collect_pipelines.validation.compile import RuleSet, compile_rules
+from collect_pipelines.validation.uniques import unique_rules
+from collect_pipelines.validation.verdict import Statistic, Subject, Verdict, verdict_of
+from collect_pipelines.validation.whole import Whole
 
 if TYPE_CHECKING:
     import polars
@@ -18,39 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "Statistic", "Verdict", "shared_gate"]
 
 MANY_RULES = 200  # each expectation costs GX about 1 ms per batch, whatever its size; beyond this one speaks for all
-KEPT_SUITES = 256  # form versions in use at a time; building one again costs milliseconds
+FEW_ROWS = 100  # below this as well: hundreds of forms with a few rows each are judged in the time of one suite of expectations
+KEPT = 1_000  # rules and suites of some 300 form versions in use at a time; building one again costs milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """How one expectation fared over a batch."""
+Value = TypeVar("Value")
 
-    name: str
-    """Name of the rule, e.g. `age.max`, or the type of a batch expectation."""
-    passed: bool
-    unexpected: int
-    """Rows that break it."""
-    severity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """
-    What the gate says about a batch.
-
-    With `error` set nothing was judged: no row may pass and none may be quarantined.
-    """
-
-    failures: list[tuple[int, tuple[Finding, ...]]]
-    """Number of the row in the frame and every reason it must not pass, in row order."""
-    statistics: tuple[Statistic, ...]
-    error: str | None = None
-    """What went wrong inside the gate, without values."""
-
-    @property
-    def success(self) -> bool:
-        """Every row passes."""
-        return self.error is None and not self.failures
+SEVERITIES = {"reject": "critical", "flag": "warning", "note": "info"}
 
 
 class Gate:
@@ -59,7 +36,7 @@ class Gate:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._workbench: Workbench | None = None
-        self._suites: OrderedDict[str, tuple[RuleSet, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
     def warm_up(self) -> None:
         """Imports Great Expectations, which costs seconds; `validate` does it when this was not called."""
@@ -68,17 +45,39 @@ class Gate:
 
     def validate(self, definition: FormDefinition, frame: "polars.DataFrame") -> Verdict:
         """
-        Judges rows that all answered this form version.
+        Judges rows that all answered this form version, each by itself.
 
-        `frame` holds `_position` and `_version`, and the answers as text under the physical names of the definition's
-        questions; a question that has no column counts as unanswered.
+        `frame` holds `_position` and `_version`, and the answers as text under the column names of the definition's
+        questions; a question that has no column counts as unanswered. `_received_at` is what rules call now().
         """
         with self._lock:
-            bench = self._bench()
-            rules, suite = self._suite(definition)
-            judged = _Judged(rules, frame)
-            rows = {"position": frame["_position"].to_list(), "version": frame["_version"].to_list()}
-            return _verdict(judged, bench.judge(suite, rows, judged))
+            rules = self._keep(definition.content_hash, lambda: compile_rules(definition))
+            all_in_one = len(rules.rules) > MANY_RULES or frame.height < FEW_ROWS
+            suite = self._keep((definition.content_hash, all_in_one), lambda: self._suite_of_rules(definition, rules, all_in_one))
+            subjects = {rule.name: Subject(rule.name, rule.severity, rule.finding_at) for rule in rules.rules}
+            return self._judge(suite, frame, subjects, failing=lambda: rules.violations(frame))
+
+    def weigh(self, whole: Whole) -> Verdict:
+        """Judges a micro-batch of all versions by the rules over many responses, after `validate` judged the rows by themselves."""
+        with self._lock:
+            uniques = unique_rules(whole.versions.values())
+            name = (whole.newest.content_hash, *(unique.key for unique in uniques), *(rule.name for rule in whole.rules))
+            suite = self._keep(name, lambda: self._suite_of_whole(whole, [unique.key for unique in uniques]))
+            subjects = {unique.key: Subject(f"rule.{unique.name}", "reject", partial(whole.finding, unique.key)) for unique in uniques}
+            subjects |= {rule.name: Subject(f"rule.{rule.name}", rule.severity, None) for rule in whole.rules}
+            return self._judge(suite, whole.frame, subjects, failing=whole.failing, measures=whole.measures)
+
+    def _judge(
+        self,
+        suite: Any,
+        frame: "polars.DataFrame",
+        subjects: Mapping[str, Subject],
+        failing: Callable[[], Mapping[str, Sequence[int]]],
+        measures: Callable[[], Mapping[str, Measure]] = dict,
+    ) -> Verdict:
+        judged = _Judged(failing, measures)
+        rows = {"position": frame["_position"].to_list(), "version": frame["_version"].to_list()}
+        return verdict_of(self._bench().judge(suite, rows, judged), subjects, lambda: judged.raised)
 
     def _bench(self) -> "Workbench":
         if self._workbench is None:
@@ -87,23 +86,34 @@ class Gate:
             self._workbench = Workbench()
         return self._workbench
 
-    def _suite(self, definition: FormDefinition) -> tuple[RuleSet, Any]:
-        known = self._suites.pop(definition.content_hash, None) or self._build(definition)
-        self._suites[definition.content_hash] = known
-        if len(self._suites) > KEPT_SUITES:
-            self._suites.popitem(last=False)
-        return known
+    def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What was made under this name before, or is made now."""
+        known = self._kept.pop(name, None)
+        self._kept[name] = make() if known is None else known
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[name]
 
-    def _build(self, definition: FormDefinition) -> tuple[RuleSet, Any]:
+    def _suite_of_rules(self, definition: FormDefinition, rules: RuleSet, all_in_one: bool) -> Any:
         from collect_pipelines.validation.expectations import ExpectFormRules, batch_expectations, rule_expectation
 
-        rules = compile_rules(definition)
-        severities = {"reject": "critical", "flag": "warning"}
-        if len(rules.rules) > MANY_RULES:
-            expectations = [ExpectFormRules()]
-        else:
-            expectations = [rule_expectation(rule.name, rule.message, severities[rule.severity]) for rule in rules.rules]
-        return rules, self._bench().suite(f"{definition.form}@{definition.content_hash[:12]}", [*batch_expectations(), *expectations])
+        expectations = (
+            [ExpectFormRules()]
+            if all_in_one
+            else [rule_expectation(rule.name, rule.message, SEVERITIES[rule.severity]) for rule in rules.rules]
+        )
+        return self._bench().suite(_suite_name(definition), [*batch_expectations(), *expectations])
+
+    def _suite_of_whole(self, whole: Whole, uniques: Sequence[str]) -> Any:
+        from collect_pipelines.validation.expectations import batch_rule_expectation, rule_expectation
+
+        named = [rule_expectation(key, f"No two responses share what {key} names.", SEVERITIES["reject"]) for key in uniques]
+        named += [batch_rule_expectation(rule.name, f"The batch keeps the rule {rule.name}.") for rule in whole.rules]
+        return self._bench().suite(f"{_suite_name(whole.newest)}:whole", named)
+
+
+def _suite_name(definition: FormDefinition) -> str:
+    return f"{definition.form}@{definition.content_hash[:12]}"
 
 
 _shared = Gate()
@@ -115,65 +125,22 @@ def shared_gate() -> Gate:
 
 
 class _Judged:
-    def __init__(self, rules: RuleSet, frame: "polars.DataFrame") -> None:
-        self.rules, self._frame = rules, frame
+    """What Great Expectations asks through its metrics. An error is told to it without its message, which can hold answers."""
+
+    def __init__(self, failing: Callable[[], Mapping[str, Sequence[int]]], measures: Callable[[], Mapping[str, Measure]]) -> None:
+        self._failing, self._measures = failing, measures
         self.raised = "Great Expectations raised an error"
 
     def failing(self) -> Mapping[str, Sequence[int]]:
+        return self._told(self._failing)
+
+    def measures(self) -> Mapping[str, Measure]:
+        return self._told(self._measures)
+
+    def _told(self, compute: Callable[[], Value]) -> Value:
         try:
-            return self.rules.violations(self._frame)
+            return compute()
         except Exception as exc:  # noqa: BLE001 - told without its message
             # Promise 10: GX keeps the message of what it catches, and that can hold answers
             self.raised = type(exc).__name__
             raise RuntimeError(self.raised) from None
-
-
-def _verdict(judged: _Judged, results: Sequence[Any]) -> Verdict:
-    unjudged = {rule.name: rule for rule in judged.rules.rules}
-    statistics: list[Statistic] = []
-    reasons: dict[int, list[Finding]] = {}
-    for result in results:
-        broken = _broken(result, unjudged)
-        name = _name(result)
-        fault = judged.raised if _raised(result.exception_info) else _fault(result, broken is not None)
-        if fault is not None:
-            # an expectation that errs names no rows: taking it for "no bad rows" would let everything pass
-            return Verdict([], (), error=f"Expectation {name} could not be judged ({fault}).")
-        if broken is None:
-            statistics.append(Statistic(name, True, 0, "reject"))
-        for rule, rows in broken or ():
-            unjudged.pop(rule.name)
-            statistics.append(Statistic(rule.name, not rows, len(rows), rule.severity))
-            for row in rows if rule.severity == "reject" else ():
-                reasons.setdefault(row, []).append(rule.finding())
-    if unjudged:
-        return Verdict([], (), error=f"Expectation {min(unjudged)} was not judged.")
-    return Verdict([(row, tuple(reasons[row])) for row in sorted(reasons)], tuple(statistics))
-
-
-def _name(result: Any) -> str:
-    return str(result.expectation_config.kwargs.get("rule") or result.expectation_config.type)
-
-
-def _broken(result: Any, rules: Mapping[str, Rule]) -> list[tuple[Rule, list[int]]] | None:
-    """The rules an expectation speaks for, with the rows that break them; None for an expectation about the batch."""
-    if result.expectation_config.type == "expect_form_rules":
-        rows = (result.result.get("details") or {}).get("rules") or {}
-        return [(rule, rows.get(name, [])) for name, rule in rules.items()]
-    rule = rules.get(_name(result))
-    return None if rule is None else [(rule, result.result.get("unexpected_index_list") or [])]
-
-
-def _fault(result: Any, about_rows: bool) -> str | None:
-    if result.success:
-        return None
-    if not about_rows:
-        return "it does not hold for the batch"
-    return None if result.result.get("unexpected_index_list") else "it failed without naming rows"
-
-
-def _raised(info: Any) -> bool:
-    """Whether GX caught an exception; it tells so per expectation, or per metric."""
-    if not isinstance(info, dict):
-        return False
-    return bool(info.get("raised_exception")) or any(map(_raised, info.values()))

@@ -1,8 +1,24 @@
 """From the texts of the log to typed values: guarded casts that turn a bad value into null and never raise."""
 
+import json
+
 import polars as pl
 
-__all__ = ["META_TYPES", "OTHER_MARK", "OTHER_PREFIX", "VALUE_TYPES", "choice", "choices", "meta", "typed"]
+__all__ = [
+    "BLANK",
+    "EMPTY_LIST",
+    "META_TYPES",
+    "NESTED",
+    "OTHER_MARK",
+    "OTHER_PREFIX",
+    "VALUE_TYPES",
+    "answered",
+    "choice",
+    "choices",
+    "meta",
+    "rule_value",
+    "typed",
+]
 
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
@@ -41,6 +57,13 @@ DATETIME = (
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])\z"
 )
 MICROSECONDS = r"(\.[0-9]{6})[0-9]+"
+# What Python calls white space; Rust leaves out U+001C to U+001F.
+_SPACE = r"[\t-\r\x1c-\x20\x85\u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]"
+BLANK = rf"\A{_SPACE}*\z"
+EMPTY_LIST = r"\A\[\s*\]\z"
+EMPTY_OBJECT = r"\A\{\s*\}\z"
+TIME = r"\A(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?\z"
+NESTED = frozenset({"select_multiple", "repeat", "geopoint", "file"})  # stored as a list or an object
 
 # What json_decode reads without error; one bad text would fail the whole column. Lone surrogates are left out.
 _ESCAPE = r'\\(?:["\\/bfnrt]|u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))'
@@ -71,6 +94,51 @@ def typed(text: pl.Expr, question_type: str) -> pl.Expr:
     if question_type == "datetime":
         return moment(text)
     return text
+
+
+def answered(text: pl.Expr, question_type: str) -> pl.Expr:
+    """Whether there is an answer at all, of whatever type: blank text, an empty list and an empty object are none."""
+    given = text.is_not_null() & ~text.str.contains(BLANK)
+    return given & ~text.str.contains(EMPTY_LIST) & ~text.str.contains(EMPTY_OBJECT) if question_type in NESTED else given
+
+
+def rule_value(text: pl.Expr, question_type: str) -> pl.Expr:
+    """
+    The values of a text column as rules see them, what `rules.values.value_of` is for one answer: null is a missing answer.
+
+    Times are texts `HH:MM:SS`; a repeat is a list of as many entries as it has rows; geopoints and files stay JSON.
+    """
+    if question_type == "select_one":
+        return _own_words_kept(choice(text)).str.replace(OTHER_MARK, OTHER_PREFIX, literal=True)
+    if question_type == "select_multiple":
+        given = choices(text)
+        codes = given.list.eval(_own_words_kept(pl.element()).str.replace(OTHER_MARK, OTHER_PREFIX, literal=True))
+        return pl.when((given.list.len() > 0) & ~codes.list.eval(pl.element().is_null()).list.any()).then(codes)
+    if question_type == "time":
+        return pl.when(text.str.contains(TIME)).then((text + ":00").str.head(len("09:30:00")))
+    if question_type == "repeat":
+        return text.map_batches(_rows, return_dtype=pl.List(pl.Boolean))
+    if question_type in VALUE_TYPES:
+        return typed(text, question_type)
+    return pl.when(answered(text, question_type)).then(text)
+
+
+def _own_words_kept(code: pl.Expr) -> pl.Expr:
+    """Null for a blank code, and for own words that say nothing."""
+    return pl.when(~code.str.strip_prefix(OTHER_MARK).str.contains(BLANK)).then(code)
+
+
+def _rows(texts: pl.Series) -> pl.Series:
+    sizes = [_size(text) for text in texts.to_list()]
+    return pl.Series(texts.name, [[True] * size if size else None for size in sizes], dtype=pl.List(pl.Boolean))
+
+
+def _size(text: str | None) -> int:
+    try:
+        rows = None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return 0
+    return len(rows) if isinstance(rows, list) else 0
 
 
 def choice(text: pl.Expr) -> pl.Expr:

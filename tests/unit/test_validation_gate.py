@@ -57,14 +57,19 @@ def test_each_rule_is_an_expectation_of_its_own_beside_those_of_the_batch() -> N
     }
 
 
-def test_one_expectation_speaks_for_a_form_with_very_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("constant", ["MANY_RULES", "FEW_ROWS"])
+def test_one_expectation_speaks_for_very_many_rules_and_for_few_rows(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
     rows = frame(("Asha", "30", "no"), ("", "999", None), ("Ravi", "x", None))
-    expected = shared_gate().validate(FORM, rows)
-    monkeypatch.setattr(gate_module, "MANY_RULES", 2)
-    verdict = Gate().validate(FORM, rows)
+    monkeypatch.setattr(gate_module, "FEW_ROWS", 0)
+    named = Gate()
+    expected = named.validate(FORM, rows)
+    monkeypatch.setattr(gate_module, constant, 2 if constant == "MANY_RULES" else 100)
+    together = Gate()
+    verdict = together.validate(FORM, rows)
 
     assert verdict.failures == expected.failures
     assert sorted(verdict.statistics, key=str) == sorted(expected.statistics, key=str)
+    assert [len(gate._kept[FORM.content_hash, in_one].expectations) for gate, in_one in ((named, False), (together, True))] == [7, 4]
 
 
 def test_a_rule_that_only_flags_holds_nothing_back() -> None:
@@ -87,18 +92,19 @@ def test_a_rule_that_errs_blocks_the_batch_and_shows_no_value(monkeypatch: pytes
     verdict = shared_gate().validate(FORM, frame(("Asha", "30", None)))
 
     assert verdict.failures == [] and not verdict.success
-    assert verdict.error == "Expectation name.required could not be judged (ValueError)."
+    assert verdict.error == "Expectation expect_form_rules could not be judged (ValueError)."
 
 
 def test_an_expectation_that_is_left_out_blocks_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = gate_module._verdict
+    told = gate_module.verdict_of
 
     def others(result: Any) -> bool:
         return bool(result.expectation_config.kwargs.get("rule") != "phone.format")
 
-    monkeypatch.setattr(gate_module, "_verdict", lambda judged, results: told(judged, list(filter(others, results))))
+    monkeypatch.setattr(gate_module, "FEW_ROWS", 0)
+    monkeypatch.setattr(gate_module, "verdict_of", lambda results, *rest: told(list(filter(others, results)), *rest))
 
-    assert shared_gate().validate(FORM, frame(("Asha", "30", None))).error == "Expectation phone.format was not judged."
+    assert Gate().validate(FORM, frame(("Asha", "30", None))).error == "Expectation phone.format was not judged."
 
 
 def test_the_same_position_twice_blocks_the_batch() -> None:
@@ -128,11 +134,13 @@ def test_threads_that_share_the_gate_get_the_verdict_of_their_own_rows() -> None
 
 
 def test_suites_are_kept_by_content_and_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "KEPT_SUITES", 2)
+    monkeypatch.setattr(gate_module, "KEPT", 4)
     gate = Gate()
     forms = [FORM.model_copy(update={"form": f"form-{number}"}) for number in range(3)]
     for form in forms:
-        form.__dict__.pop("content_hash", None)
         gate.validate(form, frame(("Asha", "1", None)))
+    first = gate._kept[forms[1].content_hash]
+    gate.validate(forms[1], frame(("Ravi", "1", None)))
 
-    assert list(gate._suites) == [form.content_hash for form in forms[1:]]
+    assert list(gate._kept) == [name for form in (forms[2], forms[1]) for name in (form.content_hash, (form.content_hash, True))]
+    assert gate._kept[forms[1].content_hash] is first

@@ -1,0 +1,64 @@
+"""Responses from a file: CSV exports, NDJSON, or what `collect responses list --json` printed."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collect_pipelines.errors import Invalid
+
+if TYPE_CHECKING:
+    from collect_pipelines.forms.definition import FormDefinition
+
+__all__ = ["read_documents"]
+
+JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+ID_NAMES = ("id", "response_id")
+
+
+def read_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """
+    Response id (else the line) and answers, in the order of the file. Raises Invalid naming the line that can't be read.
+
+    A line of NDJSON is a document `{"id": ..., "answers": {...}}`, or the answers alone.
+    """
+    return _json_documents(path) if path.suffix.lower() in JSON_SUFFIXES else _csv_documents(path, definition)
+
+
+def _csv_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    from collect_pipelines.forms.rows import read_table, submission_of_row
+
+    for line, record in read_table(path).records():
+        try:
+            response_id, answers = submission_of_row(definition, record)
+        except Invalid as exc:
+            raise Invalid(f"{path}:{line}: {exc.message}", fix=exc.fix) from exc
+        yield response_id or f"line {line}", answers
+
+
+def _json_documents(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield from _documents(_object(line, f"{path}:{number}"), f"line {number}")
+
+
+def _documents(document: dict[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    several = document.get("responses")
+    if isinstance(several, list) and all(isinstance(one, dict) for one in several):
+        for index, one in enumerate(several, 1):
+            yield from _documents(one, f"response {index}")
+        return
+    response_id = next((str(document[name]) for name in ID_NAMES if document.get(name)), place)
+    answers = document.get("answers")
+    yield response_id, answers if isinstance(answers, dict) else document
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise Invalid(f"{place}: not JSON.", fix='Give one document per line, such as {"answers": {"age": 30}}.') from exc
+    if not isinstance(document, dict):
+        raise Invalid(f"{place}: not a JSON object.", fix='Give one document per line, such as {"answers": {"age": 30}}.')
+    return document

@@ -1,0 +1,169 @@
+"""
+Rules `unique`: no two responses of a form may share these answers. Judged entry by entry in the order of the log.
+
+What a response holds is what its last entry that was let through says; an entry that is held back claims nothing, a deletion lets go.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from collect_pipelines.forms.columns import column_name, first_key
+from collect_pipelines.forms.definition import FormDefinition, FormRule
+from collect_pipelines.validation.values import rule_value
+
+__all__ = ["Claim", "Entry", "Register", "UniqueRule", "digests", "unique_rules", "uniques_of"]
+
+# Writing a number by hand, people put these anywhere; what is left of a phone number tells two of them apart.
+PHONE_NOISE = r"[^0-9+]"
+SEPARATOR = b"\x00"  # no answer holds it: Postgres does not store it
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueRule:
+    """What is looked up in all versions that have a rule of this name over the same questions."""
+
+    name: str
+    questions: tuple[str, ...]
+    """The keys they had first, so that renaming a question changes nothing."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the store. A rule that is changed to other questions begins with a history of its own."""
+        return f"{self.name}({','.join(self.questions)})"
+
+
+def unique_rules(definitions: Iterable[FormDefinition]) -> tuple[UniqueRule, ...]:
+    """Every rule `unique` of these versions, each once."""
+    return tuple(dict.fromkeys(unique for definition in definitions for unique in uniques_of(definition)))
+
+
+def uniques_of(definition: FormDefinition) -> dict[UniqueRule, FormRule]:
+    """The rules `unique` of one version, as they are looked up and as they are written."""
+    by_key = definition.by_key
+    return {UniqueRule(rule.name, tuple(first_key(by_key[key]) for key in rule.unique)): rule for rule in definition.rules if rule.unique}
+
+
+def digests(rule: UniqueRule, definition: FormDefinition, frame: pl.DataFrame) -> list[bytes | None]:
+    """
+    What each row answers to the rule's questions together, as a digest; None where one of the answers is missing.
+
+    `frame` holds answers as text under column names. Equal are values of the same type: 1 and 1.0, the same moment in two zones,
+    an email in capitals, a phone number with spaces.
+    """
+    by_first_key = {first_key(question): question for question in definition.answerable}
+    questions = [by_first_key.get(key) for key in rule.questions]
+    columns = [
+        _canonical(pl.col(column_name(one)), one.type).alias(str(place))
+        for place, one in enumerate(questions)
+        if one is not None and column_name(one) in frame.columns
+    ]
+    if len(columns) < len(questions):
+        return [None] * frame.height
+    return [None if None in row else _digest(rule, row) for row in frame.select(columns).iter_rows()]
+
+
+def _digest(rule: UniqueRule, row: tuple[str, ...]) -> bytes:
+    # Promise 10: the table of values held tells nobody an answer, and the same answer looks different under another rule
+    return hashlib.sha256(SEPARATOR.join(part.encode() for part in (rule.key, *row))).digest()
+
+
+def _canonical(text: pl.Expr, kind: str) -> pl.Expr:
+    """One text for all spellings of a value; null when there is no value of the type."""
+    value = rule_value(text, kind)
+    if kind == "decimal":
+        return (value + 0.0).cast(pl.String)  # -0.0 is 0.0
+    if kind == "datetime":
+        return value.dt.timestamp("us").cast(pl.String)
+    if kind == "email":
+        return value.str.to_lowercase()
+    if kind == "phone":
+        digits = value.str.replace_all(PHONE_NOISE, "")
+        return pl.when(digits != "").then(digits)
+    return value.cast(pl.String)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A value held by a response since a position; `rival`: who outside of this batch has held it for longer."""
+
+    value: bytes
+    position: int
+    rival: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the log, for the register."""
+
+    position: int
+    response: str
+    values: Mapping[str, bytes | None]
+    """Digest by rule key; no member for a deletion."""
+    judged: Mapping[str, bool] = field(default_factory=dict)
+    """Keys of the rules that its version has, and whether breaking one holds the entry back."""
+    held: bool = False
+    """Held back for another reason."""
+
+
+class Register:
+    """Who holds what, as far as the responses of one batch are concerned. Memory grows with the batch only."""
+
+    def __init__(
+        self, rules: Collection[UniqueRule], holding: Mapping[tuple[str, str], Claim], taken: Mapping[tuple[str, bytes], str]
+    ) -> None:
+        """
+        holding: what the batch's responses hold, by rule key and response. taken: a holder among all others, by rule key and value.
+        """
+        self._rules = [rule.key for rule in rules]
+        self._taken = taken
+        self._claims: dict[tuple[str, str], Claim] = dict(holding)
+        self._inside: dict[tuple[str, bytes], dict[str, int]] = {}
+        self._first_hand = set(holding)
+        """Claims not made anew in this batch: only for them some outside holder may be a later one."""
+        for (rule, response), claim in holding.items():
+            self._inside.setdefault((rule, claim.value), {})[response] = claim.position
+
+    def judge(self, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
+        """For each entry, in order: the rules it breaks, each with the response that holds the value."""
+        for entry in entries:
+            rivals = {rule: rival for rule in entry.judged if (rival := self._rival(rule, entry)) is not None}
+            if not entry.held and not any(entry.judged[rule] for rule in rivals):
+                for rule in self._rules:
+                    self._let_through(rule, entry)
+            yield rivals
+
+    def claims(self) -> list[tuple[str, str, Claim]]:
+        """Rule, response and claim after all entries."""
+        return [(rule, response, claim) for (rule, response), claim in self._claims.items()]
+
+    def _rival(self, rule: str, entry: Entry) -> str | None:
+        value = entry.values.get(rule)
+        if value is None:
+            return None
+        since = self._since(rule, entry.response, value, entry.position)
+        for other, position in self._inside.get((rule, value), {}).items():
+            if other != entry.response and position < since:
+                return other
+        if since < entry.position and (rule, entry.response) in self._first_hand:
+            return self._claims[rule, entry.response].rival
+        return self._taken.get((rule, value))
+
+    def _since(self, rule: str, response: str, value: bytes, position: int) -> int:
+        claim = self._claims.get((rule, response))
+        return claim.position if claim is not None and claim.value == value else position
+
+    def _let_through(self, rule: str, entry: Entry) -> None:
+        mine = (rule, entry.response)
+        value = entry.values.get(rule)
+        before = self._claims.get(mine)
+        if before is not None and before.value == value:
+            return
+        if before is not None:
+            del self._claims[mine], self._inside[rule, before.value][entry.response]
+            self._first_hand.discard(mine)
+        if value is not None:
+            self._claims[mine] = Claim(value, entry.position)
+            self._inside.setdefault((rule, value), {})[entry.response] = entry.position
