@@ -248,6 +248,12 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Il n'a pas pu être contrôlé si « {label} » est correct (règle {rule}).",
         "“{label}” सही है या नहीं, इसकी जाँच नहीं हो सकी (नियम {rule})।",
     ),
+    "rule.unique": (
+        "Another response already has the same {label}.",
+        "Otra respuesta ya tiene lo mismo en {label}.",
+        "Une autre réponse a déjà la même valeur pour {label}.",
+        "किसी दूसरी प्रतिक्रिया में {label} पहले से यही है।",
+    ),
     "phone.invalid": (
         "“{label}” is not a phone number that exists.",
         "«{label}» no es un número de teléfono que exista.",
