@@ -9,13 +9,15 @@ from typing import Any, get_args
 import pytest
 
 from collect_pipelines import plugins
-from collect_pipelines.checks.interface import Draft
+from collect_pipelines.checks.interface import CheckConfig, Draft
 from collect_pipelines.checks.making import made_check
 from collect_pipelines.checks.phone import PhoneConfig
 from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.rules import RulesCheck
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
+from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.answers import check_answers
-from collect_pipelines.forms.definition import CheckSettings, FormDefinition, Question, QuestionType
+from collect_pipelines.forms.definition import CheckSettings, FormDefinition, FormRule, Question, QuestionType
 from collect_pipelines.forms.reading import read_form
 from collect_pipelines.model import Finding
 
@@ -47,6 +49,42 @@ def test_the_example_form_and_response_pass_every_check() -> None:
     assert draft.answer_metadata["phone"]["e164"] == "+919845012345"
 
 
+def test_the_example_of_rules_tells_the_collector_what_the_page_says() -> None:
+    form = read_form(blocks(FORMS, "yaml")[1])
+    check = RulesCheck(CheckConfig())
+
+    (finding,) = check.check(Draft("r", {"savings": 9, "income": 5}, language="hi"), form)
+
+    assert finding.as_json() == json.loads(blocks(FORMS, "json")[1])
+    assert [(one.code, one.question) for one in check.check(Draft("r", {"children": [{"age": 7, "works": True}]}), form)] == [
+        ("rule.working_age", "children[0].works")
+    ]
+    assert {rule.kind for rule in form.rules} == {"expression", "unique", "complete", "volume", "distribution"}
+
+
+def test_the_example_of_rules_asks_and_offers_what_the_page_says() -> None:
+    form = read_form(blocks(FORMS, "yaml")[1])
+
+    def told(**answers: Any) -> list[tuple[str, str | None]]:
+        return [(one.code, one.question) for one in check_answers(form, answers)]
+
+    assert told(has_children=True) == [("required", "children")]
+    assert told(has_children=True, children=[{"age": 7}, {"age": 3}]) == [("required", "children[0].school")]
+    assert told(has_children=False, children=[{"age": 7}]) == [("irrelevant", "children")]
+    assert told() == told(children=[{"age": 7}]) == []
+    assert told(state="mh", city="mysuru") == [("choice.filtered", "city")]
+    assert told(state="mh", city="other") == told(city="mysuru") == []
+
+
+def test_the_example_of_a_fault_in_a_rule_is_what_is_printed() -> None:
+    text = blocks(FORMS, "yaml")[1].replace("savings <= income", "savings <= incme")
+
+    with pytest.raises(FormInvalid) as caught:
+        read_form(text)
+
+    assert [problem for problem in caught.value.problems if problem in FORMS] == list(caught.value.problems)
+
+
 def test_the_example_of_checks_reads() -> None:
     form = read_form(blocks(CHECKS, "yaml")[0])
 
@@ -69,7 +107,7 @@ def test_the_example_check_does_what_it_says() -> None:
     assert check.check(Draft("r", {"comment": "three whole words"}), form) == []
 
 
-@pytest.mark.parametrize("name", [*get_args(QuestionType), *Question.model_fields, *FormDefinition.model_fields])
+@pytest.mark.parametrize("name", [*get_args(QuestionType), *Question.model_fields, *FormDefinition.model_fields, *FormRule.model_fields])
 def test_every_type_and_field_of_forms_is_documented(name: str) -> None:
     assert f"`{name}`" in FORMS
 
