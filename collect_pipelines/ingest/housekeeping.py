@@ -10,6 +10,7 @@ from collect_pipelines.telemetry.logs import get_logger
 __all__ = ["Housekeeping"]
 
 PERIOD_SECONDS = 600.0  # windows are hours and days; this bounds how much more than its window a look-up reads
+STOP_SECONDS = 2.0  # a slice takes some 50 ms
 
 log = get_logger(__name__)
 
@@ -21,22 +22,32 @@ class Housekeeping:
         self._threads = threads
         self._period = period_seconds
         self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
         """The first time is within one period, so that many workers don't all come at once."""
         self._task = asyncio.get_running_loop().create_task(self._keep_house())
 
     async def stop(self) -> None:
-        """Ends it; a transaction under way ends by itself."""
+        """Ends it after the transaction under way; one that hangs is not waited for."""
+        self._stopping.set()
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_SECONDS)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(self._period * random.uniform(0.5, 1.0))  # noqa: S311 - spread, not secrecy
+        while not await self._told_to_stop(self._period * random.uniform(0.5, 1.0)):  # noqa: S311 - spread, not secrecy
             try:
-                while await self._threads.read(forget_expired):
+                while not self._stopping.is_set() and await self._threads.read(forget_expired) > 0:
                     await asyncio.sleep(0)
             except Exception as exc:
                 log.info("housekeeping_put_off", exc_info=exc)
+
+    async def _told_to_stop(self, seconds: float) -> bool:
+        """Waits so long for a stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._stopping.wait()
+        except TimeoutError:
+            return False

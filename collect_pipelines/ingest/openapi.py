@@ -161,6 +161,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         next_step=_TEXT,
         errors=_list_of("Place"),
         checks=_list_of("CheckResult"),
+        response_id={**_TEXT, "description": "Of `answers-rejected`: the id to send the corrected response with."},
         current_revision=_NUMBER,
     ),
 }

@@ -11,6 +11,7 @@ import orjson
 from collect_pipelines.errors import DurabilityOff
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.database import CHANNEL, plain_url, problems_of
+from collect_pipelines.store.marks import FIND_FINGERPRINTS, marks_of, remembering
 from collect_pipelines.store.numbering import Entry, FormHead, Mark, Numbering, Revision
 
 __all__ = ["Link", "asyncpg_url", "open_link"]
@@ -49,30 +50,6 @@ where r.revision = (
     select max(n.revision) from collect.response n where n.form_id = r.form_id and n.response_id = r.response_id
 )
 """
-MOST_EARLIER = 3  # earlier responses told per fingerprint: one is enough to know, more help to see a pattern
-# The primary key of `fingerprint` is the index. A deleted response is none that this one could repeat; the probe of its newest
-# revision is a scalar subquery, because a join might be planned as a scan of the log.
-FIND_FINGERPRINTS = f"""
-select s.number, s.name, s.form_id, s.value, e.response_id, e.received_at
-from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::int[]) s (number, form_id, response_id, name, value, seconds)
-cross join lateral (
-    select f.response_id, f.received_at
-    from collect.fingerprint f
-    where f.form_id = s.form_id and f.name = s.name and f.value = s.value and f.response_id <> s.response_id
-        and f.received_at > clock_timestamp() - s.seconds * interval '1 second'
-        and (
-            select r.operation from collect.response r
-            where r.form_id = s.form_id and r.response_id = f.response_id order by r.revision desc limit 1
-        ) is distinct from 'delete'
-    limit {MOST_EARLIER}
-) e
-"""  # noqa: S608 - put together from names in this file
-INSERT_FINGERPRINTS = """
-insert into collect.fingerprint (form_id, name, value, response_id, received_at, expires_at)
-select e.form_id, e.name, e.value, e.response_id, $1::timestamptz, $1::timestamptz + e.seconds * interval '1 second'
-from unnest($2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::int[]) e (form_id, name, value, response_id, seconds)
-on conflict (form_id, name, value, response_id) do update set received_at = excluded.received_at, expires_at = excluded.expires_at
-"""
 # Column of the log, type as it is sent, type as it is kept, and where it is found.
 COLUMNS: tuple[tuple[str, str, str, Callable[[Entry], Any]], ...] = (
     ("form_id", "bigint", "", lambda entry: entry.submission.form_id),
@@ -95,23 +72,24 @@ _NAMES = ", ".join(name for name, *_ in COLUMNS)
 INSERT = f"""
 with entries as (
     insert into collect.response ({_NAMES}, received_at)
-    select {", ".join(name + kept for name, _, kept, _ in COLUMNS)}, $1
+    select {", ".join(name + kept for name, _, kept, _ in COLUMNS)}, $1::timestamptz
     from unnest({", ".join(f"${number}::{sent}[]" for number, (_, sent, *_) in enumerate(COLUMNS, start=4))}) e ({_NAMES})
 ), heads as (
     update collect.form f set head = h.head from unnest($2::bigint[], $3::bigint[]) h (form_id, head) where f.form_id = h.form_id
 )
 """  # noqa: S608 - put together from names in this file
 # One notification per group: notifying takes a lock that every commit of the database waits for.
-INSERT_AND_NOTIFY = f"{INSERT} select pg_notify('{CHANNEL}', '')"
-INSERT_QUIETLY = f"{INSERT} select 1"
+NOTIFY = f"select pg_notify('{CHANNEL}', '')"
+QUIETLY = "select 1"
 
 
 class Link:
     """A connection of the writer with its statements prepared. For one group at a time; broken by any error it does not name."""
 
-    def __init__(self, connection: Any, statements: dict[str, Any]) -> None:
+    def __init__(self, connection: Any, statements: dict[str, Any], *, notify: bool) -> None:
         self._connection = connection
         self._statements = statements
+        self._notify = notify
         self.committing = False
         """True from the moment a commit is sent until its answer: an error in between leaves the outcome unknown."""
         self.durability_problems: tuple[str, ...] = ()
@@ -144,7 +122,6 @@ class Link:
             answers = [None if submission.form_id in skipped else numbering.judge(submission) for submission in submissions]
             if numbering.entries:
                 await self._insert(numbering)
-                await self._remember(numbering)
         except BaseException:
             if not self.closed:
                 await self._connection.execute("rollback")
@@ -211,19 +188,6 @@ class Link:
             known[row["form_id"], row["name"], row["value"]].add(row["response_id"])
         return known
 
-    async def _remember(self, numbering: Numbering) -> None:
-        """The fingerprints of what was numbered, in its own transaction: who is recognised is stored, and the other way round."""
-        # By key, because Postgres refuses to write one row twice: an edit may come in the group of its original.
-        rows = {
-            (entry.submission.form_id, one.name, one.value, entry.submission.response_id): one.within_seconds
-            for entry in numbering.entries
-            for one in entry.submission.fingerprints
-        }
-        if rows:
-            statement = await self._prepared("insert_fingerprints", INSERT_FINGERPRINTS)
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            await statement.fetch(numbering.received_at, *columns, list(rows.values()))
-
     async def _prepared(self, name: str, statement: str) -> Any:
         """A statement that few forms need: prepared at its first use."""
         if name not in self._statements:
@@ -233,7 +197,11 @@ class Link:
     async def _insert(self, numbering: Numbering) -> None:
         heads = numbering.heads
         columns = [[value(entry) for entry in numbering.entries] for *_, value in COLUMNS]
-        await self._statements["insert"].fetch(numbering.received_at, list(heads), list(heads.values()), *columns)
+        marks = marks_of(numbering.entries)
+        statement = self._statements["insert"]
+        if marks:
+            statement = await self._prepared("insert_marked", _insert(self._notify, remembering(4 + len(COLUMNS))))
+        await statement.fetch(numbering.received_at, list(heads), list(heads.values()), *columns, *marks)
 
     def _note_durability(self, row: Any) -> None:
         self.durability_problems = tuple(problems_of({name: row[name] for name in DURABLE_SETTINGS}))
@@ -269,15 +237,19 @@ async def open_link(url: str, *, notify: bool) -> Link:
             "lock_free": await connection.prepare(LOCK_FREE_FORMS),
             "find": await connection.prepare(FIND_RESPONSES),
             "find_unique": await connection.prepare(FIND_UNIQUE_KEYS),
-            "insert": await connection.prepare(INSERT_AND_NOTIFY if notify else INSERT_QUIETLY),
+            "insert": await connection.prepare(_insert(notify)),
             "settings": await connection.prepare(f"select {SETTINGS}"),
         }
-        link = Link(connection, statements)
+        link = Link(connection, statements, notify=notify)
         await link.check()
     except BaseException:
         connection.terminate()
         raise
     return link
+
+
+def _insert(notify: bool, marks: str = "") -> str:
+    return f"{INSERT}{marks} {NOTIFY if notify else QUIETLY}"
 
 
 def _newer(row: Any, kept: list[Revision]) -> bool:

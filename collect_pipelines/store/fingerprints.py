@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import Earlier, Fingerprint
-from collect_pipelines.store.accepting import FIND_FINGERPRINTS, asyncpg_url
+from collect_pipelines.store.accepting import asyncpg_url
+from collect_pipelines.store.marks import FIND_FINGERPRINTS
 
 __all__ = ["Finder", "prune_fingerprints", "sealed"]
 

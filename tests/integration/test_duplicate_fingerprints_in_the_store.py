@@ -13,9 +13,9 @@ import pytest
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import Earlier, Fingerprint, Submission
-from collect_pipelines.store import accepting
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.fingerprints import Finder, prune_fingerprints, sealed
+from collect_pipelines.store.marks import FIND_FINGERPRINTS
 from tests.integration.store_tools import publish, scalar, submission, writing
 
 WEEK = 7 * 86_400
@@ -187,7 +187,7 @@ def test_the_look_up_probes_indexes_with_the_plan_it_keeps(database: Database) -
         )
         connection.execute("vacuum analyze collect.fingerprint")
         connection.execute("set plan_cache_mode = force_generic_plan")
-        connection.execute(f"prepare hot (int[], bigint[], text[], text[], bytea[], int[]) as {accepting.FIND_FINGERPRINTS}")
+        connection.execute(f"prepare hot (int[], bigint[], text[], text[], bytea[], int[]) as {FIND_FINGERPRINTS}")
         arguments = "array[0], array[1], array['r'], array['content'], array['\\x00'::bytea], array[60]"
         plan = "\n".join(line for (line,) in connection.execute(f"explain execute hot ({arguments})"))
 

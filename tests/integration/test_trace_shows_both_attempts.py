@@ -22,6 +22,15 @@ from collect_pipelines.store.organizations import ensure_organization
 from tests.integration.ingest_server import IngestProcess, client_of, cloned, ingest, make_key, publish, wait_for
 
 PATH = "/v1/forms/household/responses"
+BUDGET = """
+form: budget
+title: Budget
+questions:
+  - {key: income, type: decimal, label: Income}
+  - {key: savings, type: decimal, label: Savings}
+rules:
+  - {name: savings_within_income, expression: savings <= income, message: Ask for both again.}
+"""
 SECRET = "Asha of Ward 7"
 
 
@@ -63,6 +72,7 @@ class World:
 def world(postgres: EmbeddedPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with cloned(postgres, template_database) as url:
         publish(url)
+        publish(url, BUDGET)
         with ingest(url, tmp_path_factory.mktemp("ingest")) as running:
             made = World(url, running)
             yield made
@@ -93,6 +103,23 @@ def test_the_corrected_response_is_accepted_and_both_attempts_are_told(world: Wo
     assert [one["attempt"] for one in shown["sent_back"]] == [1]
     assert [one["revision"] for one in shown["responses"]] == [1]
     assert "sent back" in world.told("responses", "show", response_id)
+
+
+def test_a_business_rule_is_told_by_name_with_the_questions_it_concerns(world: World, response_id: str) -> None:
+    replies = [
+        world.client.post("/v1/forms/budget/responses", json={"id": response_id, "answers": {"income": income, "savings": 12_345}})
+        for income in (9_000, 19_000)
+    ]
+    world.recorded(response_id, 1)
+    first, second = world.timeline(response_id)
+    told = world.told("trace", response_id)
+
+    assert [reply.status_code for reply in replies] == [422, 201]
+    assert [finding["rule"] for finding in first["findings"]] == ["savings_within_income"]
+    assert [finding["questions"] for finding in first["findings"]] == [["savings", "income"]]
+    assert second["attempt"] == 2
+    assert "attempt 1 sent back\trule.savings_within_income: savings, income;" in told
+    assert "12345" not in told
 
 
 def test_a_response_that_was_never_accepted_has_a_story_without_answers(world: World, response_id: str) -> None:
