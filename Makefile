@@ -86,6 +86,10 @@ bench-ingest: install ## Responses per second at 1, 16, 64, 256 clients, grouped
 bench-latency: install ## Seconds from commit to a visible cell, with and without a drain run alive
 	$(BIN)/python tests/benchmarks/bench_latency.py
 
+.PHONY: bench-slang
+bench-slang: install ## Milliseconds to search 500 characters for 10,000 slang terms, next to naive ways
+	$(BIN)/python tests/benchmarks/bench_slang.py
+
 .PHONY: docs
 docs: install ## Write the generated reference pages anew
 	$(BIN)/python -m tests.generate_docs

@@ -200,7 +200,7 @@ def test_stored_responses_are_searched_by_city_and_language(cli: Collect, databa
         return [(one["response"], one["term"], one["noted"]) for one in cli.json("slang", "search", "--form", "visit", *words)["found"]]
 
     chennai = [("b", "மச்சான்", False), ("e", "கெத்து", False)]
-    assert found() == [("a", "जुगाड़", True), ("a", "जुगाड", False), *chennai]
+    assert found() == [("a", "जुगाड", False), *chennai]  # Marathi is named before Hindi
     assert found("--city", "Chennai") == found("--city", "chennai") == chennai
     assert found("--language", "hi") == [("a", "जुगाड़", True), ("b", "जुगाड़", False), ("c", "जुगाड़", False)]
     assert found("--city", "mumbai", "--language", "hi", "--limit", "1") == [("a", "जुगाड़", True)]

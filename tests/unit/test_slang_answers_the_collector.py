@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from collect_pipelines.checks.interface import Draft
 from collect_pipelines.checks.slang.check import MAX_CHARACTERS, SlangCheck, SlangConfig
 from collect_pipelines.checks.verdict import sound_findings, sound_metadata
-from collect_pipelines.errors import PluginError
+from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.model import Finding
 
@@ -211,7 +211,7 @@ def test_a_new_lexicon_is_taken_by_preparing_again() -> None:
 )
 def test_a_config_that_does_not_fit_the_form_says_what_to_do(config: dict[str, Any], said: str) -> None:
     made = SlangCheck(SlangConfig.model_validate(config))
-    with pytest.raises(PluginError) as caught:
+    with pytest.raises(ConfigInvalid) as caught:
         made.prepare(FormDefinition.model_validate(FORM), {})
 
     assert caught.value.message == said

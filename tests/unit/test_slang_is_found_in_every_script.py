@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - letters of many scripts, look-alikes among them, are what this file is about
 
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,10 +159,16 @@ def test_a_term_that_is_more_severe_is_not_hidden_by_a_longer_one() -> None:
     assert found("do the needful", *terms, language="en") == ["do the needful", "needful"]
 
 
-def test_one_term_from_two_sources_is_found_once_and_the_severer_counts() -> None:
-    hits = Matcher([term("poa", "sw", source="a"), term("poa", "sw", source="b", severity="flag")]).find("poa", ["sw"])
+def test_at_one_place_the_severest_term_is_told_then_the_language_named_first_then_the_latest() -> None:
+    def told(*terms: Term, languages: tuple[str, ...] = ("sw", "hi")) -> list[str]:
+        return [hit.term.meaning for hit in Matcher(terms).find("poa jugad", languages)]
 
-    assert [hit.term.severity for hit in hits] == ["flag"]
+    first, second = term("poa", "sw", meaning="first"), term("poa", "hi", meaning="second")
+    assert told(first, second) == told(second, first) == ["first"]
+    assert told(first, second, languages=("hi", "sw")) == ["second"]
+    assert told(first, replace(second, severity="flag")) == ["second"]
+    assert told(first, replace(first, meaning="later")) == ["later"]
+    assert told(term("jugad", "hi", meaning="listed"), term("जुगाड़", "hi", meaning="guessed")) == ["listed"]
 
 
 def test_many_notes_do_not_hide_a_word_that_counts() -> None:
@@ -196,7 +203,7 @@ def test_only_the_languages_asked_for_are_searched() -> None:
         return [hit.term.language for hit in matcher.find("poa macha", wanted)]
 
     assert languages("ta") == ["ta"]
-    assert languages("en-IN", "ta", "sw") == ["sw", "en-IN", "ta"]
+    assert languages("en-IN", "ta", "sw") == ["sw", "en-IN"]
     assert languages("mr") == languages() == []
 
 

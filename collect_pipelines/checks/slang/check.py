@@ -21,7 +21,7 @@ __all__ = ["CODE", "SlangCheck", "SlangConfig", "finding_data"]
 CODE = "slang.found"
 LIST = "slang"
 MAX_FINDINGS = 50  # in one response; the most severe are kept
-MAX_CHARACTERS = 10_000  # of one response: what the event loop can search without anyone waiting
+MAX_CHARACTERS = 5_000  # of one response: what the event loop can search without anyone waiting
 MAX_MATCHERS = 16  # lexicons kept ready in this process; forms of one organization share theirs
 
 _RANK = {"reject": 0, "flag": 1, "note": 2}
@@ -73,7 +73,7 @@ class SlangCheck(Check):
     Searches what people wrote for the organization's lexicon `slang`, in the languages of the answered city.
 
     Code: slang.found, a note unless form or lexicon say more, with term, span (code points of the answer), language, script,
-    meaning and severity of the lexicon in its data. At most 50 findings; the first 10,000 characters of a response are searched.
+    meaning and severity of the lexicon in its data. At most 50 findings; the first 5,000 characters of a response are searched.
     """
 
     kind: ClassVar[str] = "slang"
@@ -84,7 +84,7 @@ class SlangCheck(Check):
     _matcher: Matcher | None = None
 
     def prepare(self, form: FormDefinition, references: References) -> None:
-        """Makes the lexicon ready. Raises PluginError when the form has no such questions."""
+        """Makes the lexicon ready. Raises ConfigInvalid when the form has no such questions."""
         config = self._config
         city_faults(form, config.city, config.questions)
         self._only = frozenset(config.questions)

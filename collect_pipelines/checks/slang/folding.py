@@ -5,7 +5,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from collect_pipelines.checks.slang.scripts import EMOJI, IGNORABLE, SKIN, UNSPACED, marks
 
@@ -18,6 +18,8 @@ _ARABIC_STYLE = dict.fromkeys([*range(0x064B, 0x0653), 0x0670, 0x0640])
 _APOSTROPHES = dict.fromkeys([0x2018, 0x2019, 0x02BC, 0x0060, 0x00B4, 0x2032], "'")
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000))  # half a character, which no library outside Python accepts
 _AFTER = {**_NUKTA, **_ARABIC_STYLE, **_APOSTROPHES, **_SURROGATES, 0x20: None}
+
+MAX_GROWTH = 4  # letters one sign may become; a few signs are whole sentences, and a text of them must not grow without end
 
 _IGNORED = re.compile(f"[{IGNORABLE}]")
 _UNSETTLED = re.compile(f"[{IGNORABLE}{''.join(map(re.escape, map(chr, _AFTER)))}]")
@@ -58,7 +60,8 @@ def tokens_of(text: str) -> Tokens:
         return _tokens([(match[0], match.span()) for match in _ASCII_TOKENS.finditer(text.lower())])
     found = []
     for match in _tokenizer().finditer(text):
-        folded = fold(match[0])
+        token = match[0]
+        folded = fold(token) if len(token) > 1 else _fold_sign(token)
         if folded:
             found.append((folded, match.span()))
     return _tokens(found)
@@ -76,7 +79,13 @@ def fold(word: str) -> str:
         return word
     plain = unicodedata.normalize("NFD", _IGNORED.sub("", word)).casefold()
     plain = unicodedata.normalize("NFKC", plain).casefold()  # Unicode's NFKC_Casefold: compatibility letters have cases of their own
-    return unicodedata.normalize("NFKC", plain).translate(_AFTER)
+    return unicodedata.normalize("NFKC", plain).translate(_AFTER)[: MAX_GROWTH * len(word)]
+
+
+@lru_cache(maxsize=8_192)
+def _fold_sign(sign: str) -> str:
+    """Texts of pictures, punctuation or Han are one token per sign."""
+    return fold(sign)
 
 
 def _tokens(found: list[tuple[str, tuple[int, int]]]) -> Tokens:

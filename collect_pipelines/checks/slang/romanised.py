@@ -32,6 +32,7 @@ _SILENT_ENDS = frozenset({"Deva", "Beng", "Guru", "Gujr"})  # an `a` at the end 
 _HUMMED_ENDS = frozenset({"Telu", "Knda", "Mlym"})  # the nasal sign at the end is an m
 
 _KEY_RULES = re.compile(r"aa+|ee+|ii+|oo+|uu+|(?:ch)+h?|ph|th|dh|ck|w|z|q|x|(?<=[aeiou])h\b|(.)\1+")
+_LATIN = re.compile("[a-z\u00c0-\u024f\u1e00-\u1eff]")
 _KEY = {"ph": "f", "th": "t", "dh": "d", "ck": "k", "w": "v", "z": "j", "q": "k", "x": "ks", "h": ""}
 _LONG = {"a": "a", "e": "i", "i": "i", "o": "u", "u": "u"}
 
@@ -44,6 +45,8 @@ def spoken(word: str) -> str:
     script, or with a digit, stays as it is.
     """
     if not word.isascii():
+        if not _LATIN.match(word):
+            return word
         plain = "".join(letter for letter in unicodedata.normalize("NFD", word) if unicodedata.category(letter) != "Mn")
         if not plain.isascii():
             return word

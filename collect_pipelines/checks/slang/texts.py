@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from collect_pipelines.checks.slang.lexicon import clean_language
-from collect_pipelines.errors import PluginError
+from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.definition import FormDefinition, Question
 
 __all__ = ["OwnText", "city_faults", "languages_of_city", "own_texts", "spoken_in_choices"]
@@ -71,27 +71,27 @@ def spoken_in_choices(form: FormDefinition, city: str) -> dict[str, tuple[str, .
 
 
 def city_faults(form: FormDefinition, city: str | None, questions: Sequence[str]) -> None:
-    """Raises PluginError when the form has no such questions, or its city names no languages."""
+    """Raises ConfigInvalid when the form has no such questions, or its city names no languages."""
     known = set(_keys(form.questions))
     for key in (*questions, *([city] if city else [])):
         if key not in known:
-            raise PluginError(
+            raise ConfigInvalid(
                 f"The form has no question {key!r}.", fix="Correct `checks: slang: config:`; it names questions of the form by key."
             )
     if city is None:
         return
     question = form.by_key.get(city)
     if question is None or question.type != "select_one":
-        raise PluginError(f"{city!r} can't be the city: it is no select_one outside of repeats.", fix="Name the question that asks for it.")
+        raise ConfigInvalid(f"{city!r} can't be the city: it is no select_one outside of repeats.", fix="Name the one that asks for it.")
     languages = [tag for choice in question.choices for tag in choice.attribute("language")]
     if not languages:
-        raise PluginError(
+        raise ConfigInvalid(
             f"No choice of {city!r} says what is spoken there.",
             fix="Give its choices `attributes: {language: [mr, hi]}`, or name fixed `languages` instead of a city.",
         )
     wrong = next((tag for tag in languages if clean_language(tag) is None), None)
     if wrong is not None:
-        raise PluginError(f"{wrong!r} at a choice of {city!r} is no language.", fix="Write BCP-47 tags such as hi, mr or en-IN.")
+        raise ConfigInvalid(f"{wrong!r} at a choice of {city!r} is no language.", fix="Write BCP-47 tags such as hi, mr or en-IN.")
 
 
 def _keys(questions: Sequence[Question]) -> Iterator[str]:
