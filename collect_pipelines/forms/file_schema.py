@@ -3,7 +3,16 @@
 from typing import Any
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.faults import KEY, NESTING_TYPES, SELECT_TYPES, SLUG
+from collect_pipelines.forms.faults import (
+    KEY,
+    MAX_RULE_NAME,
+    MAX_RULE_QUESTIONS,
+    MAX_RULES,
+    NESTING_TYPES,
+    RESERVED_RULES,
+    SELECT_TYPES,
+    SLUG,
+)
 
 __all__ = ["form_json_schema"]
 
@@ -16,6 +25,10 @@ def form_json_schema() -> dict[str, Any]:
     schema["properties"]["questions"]["minItems"] = 1
     schema["required"] = [*schema["required"], "questions"]
     parts["Choice"]["properties"]["code"] |= {"pattern": "^[^\\s,;|]+$", "minLength": 1, "maxLength": 64}
+    rule = parts["FormRule"]["properties"]
+    rule["name"] |= {"pattern": f"^{SLUG.pattern}$", "maxLength": MAX_RULE_NAME, "not": {"enum": sorted(RESERVED_RULES)}}
+    rule["questions"]["maxItems"] = MAX_RULE_QUESTIONS
+    schema["properties"]["rules"]["maxItems"] = MAX_RULES
     question = parts["Question"]
     question["properties"]["key"]["pattern"] = f"^{KEY.pattern}$"
     question["allOf"] = [_only_for(sorted(SELECT_TYPES), "choices"), _only_for(sorted(NESTING_TYPES), "questions")]

@@ -5,10 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.reading import read_form, write_form
+from collect_pipelines.forms.reading import form_json_schema, read_form, write_form
+from collect_pipelines.forms.yaml_tree import read_tree
 
 QUESTIONS = """\
 questions:
@@ -82,10 +84,26 @@ def test_the_hash_of_a_form_without_rules_is_what_it_was_before_there_were_rules
     assert FormDefinition.model_validate(document).content_hash == hashlib.sha256(text.encode()).hexdigest()
 
 
+def test_the_published_schema_takes_what_is_read_and_refuses_what_it_can() -> None:
+    schema = Draft202012Validator(form_json_schema())
+    document = read_tree(HEAD + RULES + QUESTIONS).value
+
+    def fits(**rule: Any) -> bool:
+        return schema.is_valid({**document, "rules": [rule]})
+
+    assert schema.is_valid(document)
+    assert fits(name="a", expression="income > 1")
+    assert not fits(name="A", expression="income > 1")
+    assert not fits(name="error", expression="income > 1")
+    assert not fits(name="a", expression="income > 1", severity="stop")
+    assert not fits(expression="income > 1")
+
+
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
         ("rules: [{name: Bad, expression: income > 1}]", "f.yaml:4: rules[0].name: a rule's name has 1 to 59"),
+        ("rules: [{name: error, expression: income > 1}]", "rules[0].name: `error` is a reserved word; say what is checked"),
         ("rules: [{name: a}]", "f.yaml:4: rules[0]: says nothing to keep; a rule has one of `expression`"),
         ("rules: [{name: a, expression: income > 1, unique: [phone]}]", "rules[0]: has `expression` and `unique`; make two rules of it"),
         ("rules: [{name: a, expresion: income > 1}]", "rules[0].expresion: is not a field that is known here; did you mean `expression`?"),
@@ -110,6 +128,11 @@ def test_the_hash_of_a_form_without_rules_is_what_it_was_before_there_were_rules
             "rules[1].name: `a` is already used at rules[0]; names of rules are unique in the form",
         ),
         ("rules: [{name: a, expression: income > 1, questions: [incme]}]", "rules[0].questions[0]: `incme` is no question"),
+        (
+            f"rules: [{{name: a, unique: [phone], questions: [{', '.join(['phone'] * 21)}]}}]",
+            "rules[0].questions: names 21 questions, at most 20",
+        ),
+        (f"rules: [{{name: a, unique: [phone], message: {'x' * 1_001}}}]", "rules[0].message.en: has 1,001 characters, at most 1,000"),
         (f"rules: [{', '.join(f'{{name: r{n}, unique: [phone]}}' for n in range(501))}]", "rules: has 501 rules, at most 500 are possible"),
     ],
 )
