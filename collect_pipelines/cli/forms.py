@@ -6,6 +6,7 @@ import click
 
 from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.form_diff import diff
+from collect_pipelines.cli.forms_exchange import export, import_command
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import emit, print_json, say
 from collect_pipelines.errors import FormInvalid, NotFound
@@ -22,6 +23,8 @@ def command() -> None:
 
 
 command.add_command(diff)
+command.add_command(import_command)
+command.add_command(export)
 
 
 @command.command()
@@ -130,13 +133,16 @@ def show(settings: Settings, form: str, version: int | None, schema: bool, as_js
 @click.argument("file", type=FILES)
 @click.option("--form", "slug", help="Slug of the form. Default: from the file's name.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output.")
+@click.option("--header-rows", type=click.IntRange(1, 2), help="Rows of the header. Default: found out.")
+@click.option("--zone", default="UTC", show_default=True, help="Where the clocks were, for times without a zone, e.g. Asia/Kolkata.")
+@click.option("--booleans", is_flag=True, help="Columns of yes and no become boolean. Default: a choice of the words as they are.")
 @json_option
-def infer(file: Path, slug: str | None, output: Path | None, as_json: bool) -> None:
+def infer(file: Path, slug: str | None, output: Path | None, header_rows: int | None, zone: str, booleans: bool, as_json: bool) -> None:
     """Write a form definition from a survey export (CSV), to be read and edited by a person."""
     from collect_pipelines.forms.inference import infer_form
     from collect_pipelines.forms.reading import write_form
 
-    inference = infer_form(file, slug or _slug(file.stem))
+    inference = infer_form(file, slug or _slug(file.stem), header_rows=header_rows, zone=zone, booleans=booleans)
     text = write_form(inference.definition)
     if output:
         output.write_text(text, "utf-8")

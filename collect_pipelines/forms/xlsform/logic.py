@@ -1,0 +1,268 @@
+"""The expressions of the survey sheet: relevant, constraint, required, choice_filter and repeat_count as fields and rules of ours."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from collect_pipelines.errors import RuleInvalid
+from collect_pipelines.forms.faults import MAX_ROWS, MAX_RULE_MESSAGE, MAX_RULE_NAME, MAX_RULE_QUESTIONS, MAX_RULES
+from collect_pipelines.forms.relation_faults import FILTER_TYPES
+from collect_pipelines.forms.xlsform.answers import Answers
+from collect_pipelines.forms.xlsform.bounds import bounds_of
+from collect_pipelines.forms.xlsform.canonical import constraint_cell, count_cell, filter_cell, negated
+from collect_pipelines.forms.xlsform.findings import Findings
+from collect_pipelines.forms.xlsform.missing import may_break_without
+from collect_pipelines.forms.xlsform.survey import Item, Survey, truth
+from collect_pipelines.forms.xlsform.texts import Texts
+from collect_pipelines.forms.xlsform.translation import Translator, joined
+from collect_pipelines.forms.xlsform.writing_rules import xpath_of
+from collect_pipelines.forms.xlsform.xpath import Binary, Func, Number, Ref, Untranslatable, conjuncts, parse
+from collect_pipelines.rules.nodes import Field, Literal, Node, call, keys, unparse
+from collect_pipelines.rules.nodes import field as answer_field
+
+__all__ = ["Logic", "rule_name"]
+
+_WORD = re.compile(r"\$\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?P<name>[^\W\d][\w.-]*)(?!\s*[\w.(-])")
+_KEPT = "it is kept in metadata.xlsform"
+Document = dict[str, Any]
+
+
+def rule_name(key: str, what: str) -> str:
+    """The name of the rule that a cell of a question becomes."""
+    name = f"{key}_{what}"
+    if len(name) <= MAX_RULE_NAME:
+        return name
+    mark = hashlib.sha256(key.encode()).hexdigest()[:6]
+    return f"{key[: MAX_RULE_NAME - len(what) - 8]}_{mark}_{what}"
+
+
+@dataclass(slots=True)
+class Logic:
+    """Reads the expressions of one workbook, question by question, into documents and rules."""
+
+    survey: Survey
+    answers: Answers
+    texts: Texts
+    findings: Findings
+    rules: list[Document] = field(default_factory=list)
+    shadowed: Counter[str] = field(default_factory=Counter)
+    """How many messages belong to bounds, which have sentences of their own."""
+    _relevance: dict[Item, Node | None] = field(default_factory=dict)
+    """What was understood of `relevant`; None where it was not."""
+
+    def read(self, item: Item, document: Document) -> None:
+        """Adds what the expressions of a row say to its document, or to the rules. Groups are read before what is in them."""
+        self._relevant(item, document)
+        self._required(item, document)
+        if item.ours not in ("group", "repeat", "note"):
+            self._constraint(item, document)
+        if item.kind.list_name:
+            self._filter(item, document)
+        if item.ours == "repeat":
+            self._count(item, document)
+
+    def _relevant(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "relevant")
+        if not text:
+            return
+        try:
+            root = Translator(self.answers, None, item.repeats()).condition(parse(text))
+            expression = self._checked(root, item.repeats())
+        except Untranslatable as exc:
+            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}. What it covers counts as asked, and is never required"
+            self.findings.note(self.survey.cell(item, "relevant"), told + "; write `relevant` into the form file if it should be", text)
+            self._relevance[item] = None
+            _keep(document, "relevant", text)
+            return
+        self._relevance[item] = root
+        if root != Literal(True, "boolean"):
+            document["relevant"] = expression
+        self._keep_unless(document, "relevant", text, lambda: xpath_of(root, self.answers, None))
+
+    def _required(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "required")
+        messages = self.texts.read(self.survey.columns, item.row, "required_message")
+        wanted = truth(text)
+        if wanted and item.ours in ("note", "group"):
+            wanted = False
+        if wanted and not self._is_understood(item):
+            self.findings.note(
+                self.survey.cell(item, "required"),
+                f"is not enforced, because it is not known here when the question is asked; {_KEPT}",
+                text,
+            )
+            _keep(document, "required", text)
+        elif wanted:
+            document["required"] = True
+        elif wanted is None and item.ours not in ("note", "group"):
+            messages = {} if self._required_if(item, document, text, messages) else messages
+        if messages:
+            _keep(document, "required_message", messages)
+            self.shadowed["required_message"] += 1
+
+    def _required_if(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
+        """An answer that is required under a condition is a rule: true unless the condition holds and there is none."""
+        place = self.survey.cell(item, "required")
+        try:
+            condition = Translator(self.answers, self.answers.by_key[item.key], item.repeats()).condition(parse(text))
+            if not self._is_understood(item):
+                raise Untranslatable("a question of which it is not known when it is asked")
+            relevance = [node for one in (*reversed(list(item.around())), item) if (node := self._relevance.get(one)) is not None]
+            parts = [negated(part) for part in (*relevance, condition)]
+            own = call("answered", self._own(item))
+            self._rule(item, "required", joined("||", [*parts, own]), messages)
+            self._keep_unless(document, "required", text, lambda: xpath_of(condition, self.answers, item.key))
+        except Untranslatable as exc:
+            self.findings.note(place, f"speaks of {exc}, which has no counterpart here; {_KEPT}, and an answer is not required", text)
+            _keep(document, "required", text)
+            return False
+        return True
+
+    def _constraint(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "constraint") or item.kind.constraint
+        messages = self.texts.read(self.survey.columns, item.row, "constraint_message")
+        if text:
+            try:
+                messages = {} if self._constrain(item, document, text, messages) else messages
+            except Untranslatable as exc:
+                told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and nothing is checked"
+                self.findings.note(self.survey.cell(item, "constraint"), told + "; write a rule into the form file if it should be", text)
+                _keep(document, "constraint", text)
+        if messages:
+            _keep(document, "constraint_message", messages)
+            self.shadowed["constraint_message"] += 1
+
+    def _constrain(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
+        """True when a rule was made, which then has the messages."""
+        fields, left = bounds_of(parse(text), str(document["type"]))
+        rest = None
+        if left:
+            translator = Translator(self.answers, self.answers.by_key[item.key], item.repeats())
+            rest = joined("&&", [translator.condition(part) for part in left])
+            if may_break_without(rest, item.key):
+                rest = call("||", call("!", call("answered", self._own(item))), rest)
+        if rest is not None and rest != Literal(True, "boolean"):
+            self._rule(item, "constraint", rest, messages)
+        for name, value in fields.items():
+            known = document.get(name)
+            low = name.startswith("min")
+            document[name] = value if known is None else max(known, value) if low else min(known, value) if name != "pattern" else value
+        if self.survey.text(item, "constraint"):
+            kind = str(document["type"])
+            self._keep_unless(document, "constraint", text, lambda: constraint_cell(fields, kind, rest, self.answers, item.key))
+        return rest is not None
+
+    def _filter(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "choice_filter")
+        if not text or document["type"] == "boolean":
+            return
+        try:
+            document["choices_by"] = self._chosen_by(item, document, filter_of(text))
+            self._keep_unless(document, "choice_filter", text, lambda: filter_cell(document["choices_by"], self.answers))
+        except Untranslatable as exc:
+            told = f"speaks of {exc}; understood is column = ${{question}}, joined by and. The filter is kept, and all choices are accepted"
+            self.findings.note(self.survey.cell(item, "choice_filter"), told, text)
+            _keep(document, "choice_filter", text)
+
+    def _chosen_by(self, item: Item, document: Document, pairs: list[tuple[str, Ref]]) -> dict[str, str]:
+        columns = {name for choice in document.get("choices", ()) for name in choice.get("attributes", ())}
+        found: dict[str, str] = {}
+        for column, ref in pairs:
+            asked = Translator(self.answers, None, item.repeats()).asked(ref)
+            if column not in columns:
+                raise Untranslatable(f"`{column}`, a column that is blank for all choices of the list")
+            if asked.kind not in FILTER_TYPES or asked.key == item.key:
+                raise Untranslatable(f"`{asked.name}`, a {asked.kind}")
+            if found.setdefault(column, asked.key) != asked.key:
+                raise Untranslatable(f"the column `{column}` twice")
+        return found
+
+    def _count(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "repeat_count")
+        if not text:
+            return
+        try:
+            node = parse(text)
+            if isinstance(node, Number) and node.text.isdigit() and 0 < int(node.text) <= MAX_ROWS:
+                document["min"] = document["max"] = int(node.text)
+                self._keep_unless(
+                    document, "repeat_count", text, lambda: count_cell(None, int(node.text), int(node.text), self.answers, item.key)
+                )
+                return
+            wanted = Translator(self.answers, None, item.repeats()).value(node)
+            wanted = wanted if wanted.type == "integer" else call("int", wanted) if wanted.type in ("text", "decimal") else wanted
+            root = call("==", call("size", answer_field(item.key, "rows")), wanted)
+            self._rule(item, "count", root, {})
+            self._keep_unless(document, "repeat_count", text, lambda: count_cell(root, None, None, self.answers, item.key))
+        except (Untranslatable, ValueError) as exc:
+            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and any number of rows up to {MAX_ROWS:,} is accepted"
+            self.findings.note(self.survey.cell(item, "repeat_count"), told, text)
+            _keep(document, "repeat_count", text)
+
+    def _keep_unless(self, document: Document, name: str, text: str, ours: Callable[[], str | None]) -> None:
+        """Keeps the original beside its translation, unless the translation written back is the original, word for word."""
+        try:
+            same = ours() == text
+        except Untranslatable:
+            same = False
+        if not same:
+            _keep(document, name, text)
+
+    def _rule(self, item: Item, what: str, root: Node, messages: Mapping[str, str]) -> None:
+        if len(self.rules) >= MAX_RULES:
+            raise Untranslatable(f"one rule more than the {MAX_RULES} a form may have")
+        rule: Document = {"name": rule_name(item.key, what), "expression": self._checked(root, item.repeats())}
+        if any(len(message) > MAX_RULE_MESSAGE for message in messages.values()):
+            raise Untranslatable(f"a message of more than {MAX_RULE_MESSAGE:,} characters")
+        if messages:
+            rule["message"] = dict(messages)
+        named = keys(root)
+        if named[:1] != (item.key,):
+            rule["questions"] = [item.key, *(key for key in named if key != item.key)][:MAX_RULE_QUESTIONS]
+        self.rules.append(rule)
+
+    def _checked(self, root: Node, around: tuple[str, ...]) -> str:
+        from collect_pipelines.rules.language import check
+
+        text = unparse(root)
+        try:
+            check(text, self.answers.types(around))
+        except RuleInvalid as exc:
+            raise Untranslatable(f"something a rule can't say ({exc.problems[0].message if exc.problems else exc.message})") from exc
+        return text
+
+    def _own(self, item: Item) -> Field:
+        own = self.answers.types(item.repeats()).get(item.key)
+        if own is None:
+            raise Untranslatable("a question without an answer")
+        return answer_field(item.key, own)
+
+    def _is_understood(self, item: Item) -> bool:
+        return all(self._relevance.get(one, True) is not None for one in (item, *item.around()))
+
+
+def filter_of(text: str) -> list[tuple[str, Ref]]:
+    """Column and question of every equality in a choice_filter. Raises Untranslatable for anything else."""
+    found: list[tuple[str, Ref]] = []
+    for part in conjuncts(parse(_WORD.sub(_as_function, text))):
+        match part:
+            case Binary("=", Func(column, ()), Ref() as ref) | Binary("=", Ref() as ref, Func(column, ())):
+                found.append((column, ref))
+            case Func("true", ()):
+                continue
+            case _:
+                raise Untranslatable("something else than equality")
+    return found
+
+
+def _as_function(found: re.Match[str]) -> str:
+    """In a filter a bare name is a column. It becomes a function without arguments, so that one reader serves all expressions."""
+    word = found["name"]
+    return found[0] if word is None or word in ("and", "or", "div", "mod") else f"{word}()"
+
+
+def _keep(document: Document, name: str, value: Any) -> None:
+    document.setdefault("metadata", {}).setdefault("xlsform", {})[name] = value
