@@ -156,7 +156,7 @@ class Stranger(Check):
         os.killpg(0, signal.SIGKILL)
 
     def close_descriptors_(self, response):
-        os.closerange(0, 1024)
+        os.closerange(0, 65536)
         return []
 
     def answer_for_others_(self, response):
@@ -168,9 +168,9 @@ class Stranger(Check):
         return []
 
     def write(self, data):
-        for descriptor in range(3, 64):
+        for descriptor in os.listdir("/proc/self/fd"):
             try:
-                os.write(descriptor, data)
+                int(descriptor) > 2 and os.write(int(descriptor), data)
             except OSError:
                 pass
 

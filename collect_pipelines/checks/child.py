@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from collect_pipelines.checks.verdict import Nonsense
 from collect_pipelines.checks.wire import MAX_ANSWER_BYTES, Frames
@@ -61,7 +61,7 @@ class Child(asyncio.Protocol):
         """Sends a frame, at once or as soon as it runs."""
         if self._transport is None:
             self._unsent.append(data)
-        else:
+        elif not self._closed and not self._transport.is_closing():  # else its end is told in a moment, and what it was asked with it
             self._transport.write(data)
 
     def kill(self) -> None:
@@ -94,8 +94,7 @@ class Child(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
         for data in self._unsent:
             transport.write(data)
         self._unsent.clear()

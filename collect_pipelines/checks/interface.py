@@ -66,7 +66,8 @@ class Check(ABC):
         Called once before the first response of a form version, and again when one of the `references` changed.
 
         May take seconds (responses meanwhile go by `on_error`, they don't wait for it); state set here is all a check may keep.
-        A list that the organization does not have is an empty sequence.
+        A list that the organization does not have is an empty sequence. Raise errors.Invalid, with a `fix`, when the configuration
+        does not fit the form, e.g. names a question that it does not have: operators are shown these words.
         """
 
     def fingerprints(self, response: Draft, form: FormDefinition) -> Sequence[Fingerprint]:

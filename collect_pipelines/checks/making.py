@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from collect_pipelines.checks.interface import Check, References
+from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
 
 __all__ = ["Unusable", "config_faults", "made_check"]
@@ -27,6 +28,8 @@ def made_check(made: type[Check], kind: str, config: Mapping[str, Any], form: Fo
     try:
         check = made(settings)
         check.prepare(form, {name: references.get(name, ()) for name in made.references})
+    except Invalid as exc:  # the author's own words about form and configuration
+        raise Unusable(f"The check {kind!r} does not fit this form: {exc.message} {exc.fix or ''}".strip()) from exc
     except BaseException as exc:
         raise Unusable(_raised(kind, exc)) from exc
     return check

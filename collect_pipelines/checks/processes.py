@@ -148,6 +148,10 @@ class KindProcesses:
         self._news: set[Callable[[], None]] = set()
         self._closed = False
 
+    def open(self) -> None:
+        """Starts the processes, so that the first form version need not wait for them."""
+        self._fill()
+
     def admit(self, tenant: Tenant) -> None:
         """Takes a form version in; its check is made ready as soon as its references are there."""
         tenant.used_at = self._loop.time()

@@ -14,13 +14,13 @@ from collect_pipelines.checks.processes import CheckProcesses
 from collect_pipelines.checks.said import LookUp, NotNow, Said, nobody_earlier
 from collect_pipelines.checks.verdict import CheckOutcome, Nonsense, OutcomeName, outcome_of
 from collect_pipelines.errors import PluginError
-from collect_pipelines.forms.definition import CheckSettings, FormDefinition
+from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.messages import say
 from collect_pipelines.model import Finding
 from collect_pipelines.plugins import OWN_DISTRIBUTION
 from collect_pipelines.telemetry.logs import get_logger
 
-__all__ = ["CheckOutcome", "CheckRunner"]
+__all__ = ["CheckOutcome", "CheckRunner", "line_class"]
 
 log = get_logger(__name__)
 
@@ -51,7 +51,7 @@ class CheckRunner:
         """
         self._definition = definition
         self._processes = processes
-        self._trusted = frozenset(map(plugins.normalized, trusted))
+        self._trusted = tuple(trusted)
         self._read = read_references or _no_references
         self._version = version
         self._answers = AnswersCheck(CheckConfig())
@@ -76,7 +76,7 @@ class CheckRunner:
         Raises Unavailable when the lists can't be read now. Never raises because of a plug-in; see `problems`.
         """
         if not self._places:
-            found = await asyncio.to_thread(lambda: {kind: self._look_for(kind) for kind in self._settings})
+            found = await asyncio.to_thread(lambda: {kind: line_class(kind, self._trusted) for kind in self._settings})
             self._places = {kind: self._place(kind, made) for kind, made in found.items()}
         for place in self._places.values():
             if not isinstance(place, str):
@@ -109,19 +109,6 @@ class CheckRunner:
         }
         done = {kind: self._run_now(kind, place, draft) for kind, place in self._places.items() if kind not in waiting}
         return outcomes + [done[kind] if kind in done else await waiting[kind] for kind in self._places]
-
-    def _look_for(self, kind: str) -> type[Check] | str | None:
-        """The class of a check that runs in line; else None, or why it can't run. Imports nothing that is not trusted."""
-        try:
-            plugin = plugins.find(plugins.CHECKS, kind)
-            if plugins.normalized(plugin.distribution) not in self._trusted:
-                return None
-            made: type[Check] = plugins.load(plugins.CHECKS, kind)
-            return made if made.bounded else None
-        except PluginError as exc:
-            return f"{exc.message} {exc.fix or ''}".strip()
-        except Exception as exc:  # noqa: BLE001 - what an entry point names may be anything
-            return f"The plug-in of kind {kind!r} is not a check: it raised {type(exc).__name__}. Ask its author."
 
     def _place(self, kind: str, made: type[Check] | str | None) -> InlineCheck | IsolatedCheck | str:
         if isinstance(made, str):
@@ -157,6 +144,9 @@ class CheckRunner:
             return self._failed(place.kind, "timeout", "took too long", started, draft.language)
         except (Nonsense, NotNow) as exc:
             return self._failed(place.kind, "error", str(exc), started, draft.language)
+        except Exception as exc:
+            log.error("check_lost", msg="The check could not be asked.", kind=place.kind, form=self._definition.form, exc_info=exc)
+            return self._failed(place.kind, "error", "could not be asked", started, draft.language)
         return self._heard(place.kind, said, draft, started)
 
     def _shut(self, place: InlineCheck | IsolatedCheck, draft: Draft, started: float) -> CheckOutcome | None:
@@ -187,6 +177,20 @@ class CheckRunner:
             log.warning("check_breaker_opened", msg="Left alone for a while after repeated failures.", **named)
         else:
             log.info("check_breaker_closed", msg="Answers again.", **named)
+
+
+def line_class(kind: str, trusted: Sequence[str]) -> type[Check] | str | None:
+    """The class of a check that runs in line; None for one that runs in processes; or why there is none. Imports trusted ones only."""
+    try:
+        plugin = plugins.find(plugins.CHECKS, kind)
+        if plugins.normalized(plugin.distribution) not in map(plugins.normalized, trusted):
+            return None
+        made: type[Check] = plugins.load(plugins.CHECKS, kind)
+        return made if made.bounded else None
+    except PluginError as exc:
+        return f"{exc.message} {exc.fix or ''}".strip()
+    except Exception as exc:  # noqa: BLE001 - what an entry point names may be anything
+        return f"The plug-in of kind {kind!r} is not a check: it raised {type(exc).__name__}. Ask its author."
 
 
 async def _no_references(names: tuple[str, ...]) -> References:

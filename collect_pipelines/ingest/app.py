@@ -66,6 +66,7 @@ class IngestApp:
         await receive()
         await self.services.writer.start()
         self.services.housekeeping.start()
+        self.services.forms.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.services.writer.stop()

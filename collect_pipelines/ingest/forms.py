@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from collect_pipelines.checks.answers import AnswersCheck
 from collect_pipelines.checks.processes import CheckProcesses
-from collect_pipelines.checks.runner import CheckRunner
+from collect_pipelines.checks.runner import CheckRunner, line_class
 from collect_pipelines.errors import NotFound, Unavailable
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.ingest.cache import Cache
@@ -16,10 +16,13 @@ from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.plugins import OWN_DISTRIBUTION
 from collect_pipelines.store.forms import FormRecord, VersionRecord, find_form, form_versions
 from collect_pipelines.store.keys import ApiKey
+from collect_pipelines.store.kinds import check_kinds
 
 __all__ = ["FormBook", "FormVersion", "OpenForm"]
 
 CACHE_SECONDS = 1.5  # a version published by another process, or a changed reference list, is taken after so long at most
+
+WARM_RETRY_SECONDS = 5.0  # Postgres is away when ingest starts
 
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -73,7 +76,7 @@ class FormBook:
         self._forms: Cache[tuple[int, str], OpenForm] = Cache(cache_seconds)
         self._known: dict[int, OpenForm] = {}
         self._making: dict[tuple[int, int], asyncio.Task[FormVersion]] = {}
-        self._refreshing: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     async def open(self, key: ApiKey, reference: str) -> OpenForm:
         """The form. Raises Problem `unknown-form`, in the same words, also when it belongs to another organization."""
@@ -100,11 +103,28 @@ class FormBook:
         """Reads the form anew at its next use: call it after publishing, so that this process serves the version at once."""
         self._forms.forget((key.organization_id, reference))
 
+    def start(self) -> None:
+        """Begins to start the processes of checks that open forms name; nobody waits for it."""
+        task = asyncio.get_running_loop().create_task(self._warm())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def close(self) -> None:
         """Ends the processes of checks."""
-        for task in [*self._making.values(), *self._refreshing]:
+        for task in [*self._making.values(), *self._background]:
             task.cancel()
         await self._processes.close()
+
+    async def _warm(self) -> None:
+        while True:
+            try:
+                kinds = await self._threads.read(check_kinds)
+                break
+            except Unavailable:
+                await asyncio.sleep(WARM_RETRY_SECONDS)
+        for kind in kinds:
+            if await asyncio.to_thread(line_class, kind, self._trusted) is None:
+                self._processes.of(kind).open()
 
     async def _made(self, form: OpenForm, number: int, definition: FormDefinition) -> FormVersion:
         """Made once, however many responses wait for it."""
@@ -156,8 +176,8 @@ class FormBook:
             if version.lists_version != current:
                 before, version.lists_version = version.lists_version, current
                 task = asyncio.get_running_loop().create_task(_refresh(version, before))
-                self._refreshing.add(task)
-                task.add_done_callback(self._refreshing.discard)
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
 
 
 async def _refresh(version: FormVersion, before: int) -> None:

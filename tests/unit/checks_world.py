@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import uvloop
+
 from collect_pipelines.checks.interface import Draft, References
 from collect_pipelines.checks.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
@@ -40,7 +42,7 @@ class World:
 
     def __init__(self, **settings: Any) -> None:
         self.noted = Noted()
-        self.loop = asyncio.Runner()
+        self.loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)  # as ingest has it
         self.processes = CheckProcesses(watcher=self.noted, **settings)
 
     def do(self, work: Coroutine[Any, Any, Result]) -> Result:
