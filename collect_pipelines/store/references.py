@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Connection, Integer, cast, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.store.audit import record_audit
@@ -117,14 +117,21 @@ def _write(
     if not keep:
         connection.execute(delete(reference_row).where(reference_row.c.list_id == list_id))
     first = before if keep else 0
-    documents = [{"list_id": list_id, "ordinal": first + number, "row": dict(row)} for number, row in enumerate(rows)]
+    documents = [dict(row) for row in rows]
     for start in range(0, len(documents), CHUNK):
-        connection.execute(reference_row.insert(), documents[start : start + CHUNK])
+        _insert(connection, list_id, first + start, documents[start : start + CHUNK])
     total = first + len(documents)
     connection.execute(reference_list.update().where(reference_list.c.list_id == list_id).values(rows=total))
     detail = {"name": name, "source": source, "licence": licence, "rows": total}
     record_audit(connection, actor, "references.change", organization, detail)
     return total
+
+
+def _insert(connection: Connection, list_id: int, first: int, documents: list[dict[str, Any]]) -> None:
+    """One statement with one parameter: thousands of rows take milliseconds."""
+    elements = func.jsonb_array_elements(literal(documents, JSONB)).table_valued("value", with_ordinality="place").render_derived()
+    rows = select(literal(list_id, BigInteger), cast(elements.c.place, Integer) + (first - 1), cast(elements.c.value, JSONB))
+    connection.execute(reference_row.insert().from_select(["list_id", "ordinal", "row"], rows))
 
 
 def _lock_list(connection: Connection, organization_id: int, name: str, source: str, licence: str) -> tuple[int, int]:

@@ -289,7 +289,7 @@ def points_at_a_spelling(text: str, hit: Hit) -> bool:
     return part.changed(spoken).text.strip() in keys
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(words=st.lists(WORDS, min_size=1, max_size=8), parts=st.lists(TEXTS, max_size=6), data=st.data())
 def test_a_span_always_points_at_a_spelling_of_its_term(words: list[str], parts: list[str], data: st.DataObject) -> None:
     terms = [term(word, data.draw(st.sampled_from(["hi", "ta", "und"])), *words[at + 1 : at + 2]) for at, word in enumerate(words)]
@@ -301,7 +301,7 @@ def test_a_span_always_points_at_a_spelling_of_its_term(words: list[str], parts:
     assert all(not unicodedata.combining(text[hit.end]) for hit in hits if hit.end < len(text))  # no accent is cut off
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(word=WORDS, before=TEXTS, after=TEXTS, form=st.sampled_from(["NFC", "NFD", "NFKC"]))
 def test_a_word_between_spaces_is_always_found(word: str, before: str, after: str, form: str) -> None:
     text = unicodedata.normalize(form, f"{before} {word} {after}")  # type: ignore[arg-type]
