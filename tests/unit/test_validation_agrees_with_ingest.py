@@ -2,6 +2,8 @@
 
 import io
 import json
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,18 @@ from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.columns import META_COLUMNS, layout
 from collect_pipelines.forms.definition import FormDefinition, Question
 from collect_pipelines.forms.reading import read_form
+from collect_pipelines.forms.rule_judge import RuleJudge
 from collect_pipelines.local.demo_responses import sample_responses
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.compile import RuleSet, compile_rules
 from collect_pipelines.validation.values import INTEGER, NUMBER
 
 CHOICES = [{"code": "a", "label": "A"}, {"code": "b", "label": "B"}, {"code": "old", "label": "Old", "retired": True}]
+TOWNS = [
+    {"code": "a", "label": "A", "attributes": {"state": "a"}},
+    {"code": "b", "label": "B", "attributes": {"state": ["a", "b"]}},
+    {"code": "zz", "label": "Z"},
+]
 QUESTIONS: list[dict[str, Any]] = [
     {"key": "text_plain", "type": "text", "required": True},
     {"key": "text_bound", "type": "text", "min_length": 2, "max_length": 4, "pattern": r"\d+|[a-c]+"},
@@ -45,11 +53,34 @@ QUESTIONS: list[dict[str, Any]] = [
     {"key": "file", "type": "file"},
     {"key": "hidden", "type": "hidden"},
     {"key": "rows", "type": "repeat", "min": 1, "max": 2, "required": True, "questions": [
-        {"key": "row_name", "type": "text", "required": True}, {"key": "row_age", "type": "integer", "max": 120}]},
+        {"key": "row_name", "type": "text", "required": True, "relevant": "row_age < 100 || boolean"},
+        {"key": "row_age", "type": "integer", "max": 120}]},
     {"key": "gone", "type": "text", "required": True, "retired": "2026-01-01", "max_length": 2},
-    {"key": "group", "type": "group", "questions": [{"key": "inside", "type": "integer", "min": 1}]},
+    {"key": "group", "type": "group", "relevant": "integer_plain > 3", "questions": [{"key": "inside", "type": "integer", "min": 1}]},
+    {"key": "asked", "type": "text", "required": True, "relevant": 'boolean || one == "a"'},
+    {"key": "town", "type": "select_one", "choices": TOWNS, "choices_by": {"state": "one"}},
+    {"key": "towns", "type": "select_multiple", "choices": TOWNS, "choices_by": {"state": "one_other"}, "on_violation": "flag"},
 ]  # fmt: skip
-FORM = FormDefinition.model_validate({"form": "all", "title": "All", "questions": QUESTIONS})
+RULES: list[dict[str, Any]] = [
+    {"name": "order", "expression": 'text_plain < text_bound || text_plain == "ab"'},
+    {"name": "sums", "expression": "integer_plain + integer_bound * 2 <= rating"},
+    {"name": "sums_later", "expression": "integer_plain + integer_bound * 2 <= rating", "placement": "batch"},
+    {"name": "whole", "expression": "integer_plain / integer_bound > 0"},
+    {"name": "decimals", "expression": "decimal_plain / decimal_bound < 3.0", "severity": "flag"},
+    {"name": "choices", "expression": '"a" in many_other ? one == "b" : one_other != "other: x"'},
+    {"name": "days", "expression": 'date <= today() && datetime - duration("72h") < now()', "on_missing": "fail"},
+    {"name": "sizes", "expression": "size(many) > 1 && size(rows) < 3 && !answered(gone)"},
+    {"name": "clock", "expression": 'time < "12:00:00"'},
+    {"name": "patterns", "expression": 'hidden.matches("^[a-c]+$") || email.contains("@y")', "severity": "note"},
+    {"name": "places", "expression": "answered(place) || answered(file) || answered(url)"},
+    {"name": "converted", "expression": "int(text_bound) < 100 && string(integer_plain) != phone"},
+    {"name": "of_rows", "expression": "row_age <= integer_plain && row_name != text_plain"},
+    {"name": "of_every_row", "expression": "row_age % integer_bound == 0", "on_missing": "fail"},
+    {"name": "by_day_and_row", "expression": 'row_age < 3 || date > date("2026-01-31")'},
+]
+FORM = FormDefinition.model_validate({"form": "all", "title": "All", "questions": QUESTIONS, "rules": RULES})
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+FOR_EVER = float("inf")
 
 SPECIAL_TEXTS = [
     "", " ", "\x1c", "\u00a0", "१२", "1", "-0", "01", "+5", "1_0", "1.", "1e3", "9223372036854775808", "-9223372036854775809", "1e999",
@@ -138,31 +169,48 @@ def over_frame(rules: RuleSet, frame: pl.DataFrame) -> list[set[tuple[str, str, 
     found: list[set[tuple[str, str, str]]] = [set() for _ in range(frame.height)]
     violations = rules.violations(frame)
     for rule in rules.rules:
+        of_form = rule.code.startswith("rule.")
         for row in violations[rule.name]:
-            found[row].add((rule.question, rule.code, rule.severity))
+            found[row].add((f"rule.{rule.data['rule']}", rule.code, "") if of_form else (rule.question, rule.code, rule.severity))
     return found
 
 
 def at_ingest(form: FormDefinition, answers: dict[str, Any]) -> set[tuple[str, str, str]]:
     read = {question.key: as_read(question, as_text(answers.get(question.key))) for question in form.answerable}
     found = set()
-    for finding in check_answers(form, read):
+    for finding in check_answers(form, read, now=NOW):
         key = (finding.question or "").partition("[")[0]
         if finding.code not in ("retired", "choice.retired"):  # always flags, told at ingest only
             inner = finding.question != key
             if not inner or finding.severity == "reject":
                 found.add((key, "rows" if inner else finding.code, finding.severity))
+    return found | {(rule, verdict, "") for rule, verdict in judged_rules(form, read).items()}
+
+
+def judged_rules(form: FormDefinition, read: dict[str, Any]) -> dict[str, str]:
+    """Rules that are not kept; one that a row breaks and another row leaves undecided is broken."""
+    found: dict[str, str] = {}
+    every_rule = form.model_copy(update={"rules": tuple(rule.model_copy(update={"placement": "ingest"}) for rule in form.rules)})
+    for judged in RuleJudge(every_rule).judged(read, NOW, FOR_EVER):
+        name = f"rule.{judged.checked.rule.name}"
+        if found.get(name) != name:
+            found[name] = "rule.error" if judged.verdict == "error" else name
     return found
 
 
+@lru_cache(maxsize=64)
+def compiled_rules(form: str) -> RuleSet:
+    return compile_rules(FormDefinition.model_validate_json(form))
+
+
 def disagreements(form: FormDefinition, answers: list[dict[str, Any]]) -> list[tuple[str, str, str, Any]]:
-    """(question, code, who found it, answer) wherever only one of the two found a rule broken."""
-    judged = over_frame(compile_rules(form), through_csv(form, answers))
+    """(question or rule, code, who found it, answer) wherever only one of the two found a rule broken."""
+    judged = over_frame(compiled_rules(form.model_dump_json(exclude_unset=True)), through_csv(form, answers))
     differing = []
     for one, batch in zip(answers, judged, strict=True):
         ingest = at_ingest(form, one)
-        differing += [(key, f"{code} {severity}", "only over the frame", one[key]) for key, code, severity in batch - ingest]
-        differing += [(key, f"{code} {severity}", "only at ingest", one[key]) for key, code, severity in ingest - batch]
+        differing += [(key, f"{code} {severity}", "only over the frame", one.get(key)) for key, code, severity in batch - ingest]
+        differing += [(key, f"{code} {severity}", "only at ingest", one.get(key)) for key, code, severity in ingest - batch]
     return differing
 
 
@@ -177,14 +225,51 @@ def test_texts_that_engines_like_to_read_differently_are_judged_alike(text: str)
     assert disagreements(FORM, [dict.fromkeys((question.key for question in FORM.answerable), text)]) == []
 
 
-@pytest.mark.parametrize("question", FORM.answerable, ids=lambda question: question.key)
+BESIDE = {"rows": ["boolean"], "asked": ["boolean", "one"], "town": ["one"], "towns": ["one_other"]}
+
+
+@pytest.mark.parametrize("key", [question.key for question in FORM.answerable])
 @given(data=st.data())
 @settings(max_examples=6, deadline=None)
-def test_each_question_is_judged_alike(question: Question, data: st.DataObject) -> None:
-    form = FormDefinition(form="one", title={"en": "One"}, questions=(question,))
-    answers = data.draw(st.lists(st.fixed_dictionaries({question.key: VALUES}), min_size=1, max_size=12))
+def test_each_question_is_judged_alike(key: str, data: st.DataObject) -> None:
+    keys = [key, *BESIDE.get(key, ())]
+    form = FormDefinition(form="one", title={"en": "One"}, questions=tuple(FORM.by_key[one] for one in keys))
+    answers = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(keys, VALUES)), min_size=1, max_size=12))
 
     assert disagreements(form, answers) == []
+
+
+SMALL = st.none() | st.integers(-3, 4)
+WORDS = st.none() | st.sampled_from(["ab", "abc", "12", "-0", " ", "\U0001f600", "9223372036854775808"])
+FITTING = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(("integer_plain", "integer_bound", "rating"), SMALL | st.sampled_from([2**63 - 1, -(2**63)])),
+        **dict.fromkeys(("decimal_plain", "decimal_bound"), st.none() | st.sampled_from([0.0, -0.0, 1.5, 1e308, -1e-308])),
+        **dict.fromkeys(("text_plain", "text_bound", "hidden", "phone"), WORDS),
+        "boolean": st.none() | st.booleans(),
+        **dict.fromkeys(("one", "one_other"), st.none() | st.sampled_from(["a", "b", {"other": "x"}, {"other": " "}])),
+        **dict.fromkeys(("many", "many_other"), st.none() | st.lists(st.sampled_from(["a", "b", {"other": "x"}]), max_size=3)),
+        "date": st.none() | st.sampled_from(["2026-01-31", "2030-01-01", "2030-01-02"]),
+        "datetime": st.none() | st.sampled_from(["2030-01-04T00:00:00Z", "2030-01-03T23:59:59.999999Z", "0001-01-01T00:00:00Z"]),
+        "time": st.none() | st.sampled_from(["12:00", "11:59:59", "12:00:01"]),
+        "rows": st.none() | st.lists(st.fixed_dictionaries({"row_name": WORDS, "row_age": SMALL}), max_size=3),
+        "place": st.none() | st.just({"latitude": 1, "longitude": 2}),
+        "url": WORDS,
+        "towns": st.none() | st.lists(st.sampled_from(["a", "b", "zz"]), max_size=2),
+    }
+)
+
+
+@given(st.lists(FITTING, min_size=1, max_size=25))
+@settings(max_examples=40, deadline=None)
+def test_rules_of_the_form_are_judged_alike_where_answers_have_their_type(answers: list[dict[str, Any]]) -> None:
+    assert disagreements(FORM, answers) == []
+
+
+def test_a_rule_for_batches_only_is_judged_as_one_that_answers_the_collector() -> None:
+    judged = over_frame(compile_rules(FORM), through_csv(FORM, [{"integer_plain": 3, "integer_bound": 2, "rating": 1}]))
+
+    assert {rule for rule, code, _ in judged[0] if rule == code} >= {"rule.sums", "rule.sums_later", "rule.days"}
 
 
 @pytest.mark.parametrize("sample", sorted((Path(__file__).parents[2] / "samples").glob("*.yaml")), ids=lambda path: path.stem)
