@@ -174,8 +174,9 @@ def test_a_long_response_is_searched_up_to_a_bound_and_says_so() -> None:
     found, noted = check_and_note({"note": "x " * (MAX_CHARACTERS // 2 - 8) + "macha machan macha", "inner": "macha"}, languages=("ta",))
 
     assert terms(found) == [("note", "macha")]
-    assert noted == {"note": {"slang": {"searched": MAX_CHARACTERS - 4}}, "inner": {"slang": {"searched": 0}}}
-    assert check({"note": "x" * 50_000}, languages=("ta",)) == []
+    assert noted == {"note": {"slang": {"searched": MAX_CHARACTERS - 4}}}
+    exact = {"note": "x" * MAX_CHARACTERS, "inner": "macha", "rows": [{"remark": "macha"}] * 1_000}
+    assert check_and_note(exact, languages=("ta",)) == ([], {"inner": {"slang": {"searched": 0}}})
 
 
 def test_an_organization_without_a_lexicon_finds_nothing() -> None:

@@ -100,12 +100,13 @@ class SlangCheck(Check):
         found: list[Finding] = []
         left = MAX_CHARACTERS
         for own in own_texts(form.questions, response.answers, self._only):
-            text = own.text
-            if len(text) > left:
-                text = _beginning(text, left)
-                response.answer_metadata.setdefault(own.place, {})["slang"] = {"searched": len(text)}
-            found += self._findings(own, languages, text, response.language)
-            left = max(0, left - len(own.text))
+            if len(own.text) > left:
+                text = _beginning(own.text, left)
+                response.answer_metadata[own.place] = {"slang": {"searched": len(text)}}
+                found += self._findings(own, languages, text, response.language)
+                break
+            found += self._findings(own, languages, own.text, response.language)
+            left -= len(own.text)
         if len(found) > MAX_FINDINGS:
             found = list(islice(sorted(found, key=lambda finding: _RANK[finding.severity]), MAX_FINDINGS))
         return found
