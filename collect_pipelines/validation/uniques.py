@@ -74,7 +74,7 @@ def _canonical(text: pl.Expr, kind: str) -> pl.Expr:
     """One text for all spellings of a value; null when there is no value of the type."""
     value = rule_value(text, kind)
     if kind == "decimal":
-        return (value + 0.0).cast(pl.String)  # -0.0 is 0.0
+        return pl.when(value == 0).then(0.0).otherwise(value).cast(pl.String)  # there is a -0.0
     if kind == "datetime":
         return value.dt.timestamp("us").cast(pl.String)
     if kind == "email":
