@@ -57,7 +57,7 @@ class Term:
     def of_row(row: Mapping[str, Any]) -> "Term":
         """The entry of a stored row."""
         known = {name: row[name] for name in Term.__slots__ if name in row}
-        return Term(**{**known, "variants": tuple(row.get("variants", ()))})
+        return Term(**{"script": script_of(row["term"]), **known, "variants": tuple(row.get("variants", ()))})
 
 
 @dataclass(frozen=True, slots=True)
