@@ -53,7 +53,8 @@ class InlineCheck:
     async def ask(self, draft: Draft, seconds: float, look_up: LookUp) -> Said:
         """What it says, with earlier responses looked up. Raises Nonsense, NotNow or TimeoutError."""
         check = self._check
-        assert check is not None
+        if check is None:
+            raise NotNow(self.problem or "is getting ready")
         own = self._own(draft)
         wanted = self._guarded(lambda: sound_fingerprints(check.fingerprints(own, self._definition)))
         async with asyncio.timeout(seconds):

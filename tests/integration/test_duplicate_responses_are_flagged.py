@@ -40,6 +40,7 @@ FORMS = {
     "an-hour": "{match: [content], window: 1h}",
     "strict": "{match: [respondent], severity: reject}",
     "by-name": "{match: [content], questions: [name]}",
+    "misspelt": "{questions: [nmae]}",
 }
 
 
@@ -48,6 +49,7 @@ class World:
 
     def __init__(self, url: str, running: IngestProcess) -> None:
         self.url = url
+        self.running = running
         self.client = client_of(running, make_key(url, "ingest", "read"))
 
     def send(self, name: str | None, form: str = "visits", answers: dict[str, Any] | None = None, **more: Any) -> httpx.Response:
@@ -149,6 +151,16 @@ def test_a_strict_form_sends_the_second_one_back(world: World, name: str) -> Non
     assert (refused.status_code, refused.json()["code"]) == (422, "answers-rejected")
     assert [place["code"] for place in refused.json()["errors"]] == ["duplicate.respondent"]
     assert name not in refused.text
+
+
+def test_a_check_that_does_not_fit_the_form_leaves_its_mark_and_fails_nothing(world: World, name: str) -> None:
+    reply = world.send(name, "misspelt")
+    (check,) = (check for check in reply.json()["checks"] if check["check"] == "duplicate")
+
+    assert reply.status_code == 201
+    assert (check["outcome"], [finding["code"] for finding in check["findings"]]) == ("error", ["check.error"])
+    (told,) = (line["msg"] for line in world.running.log_lines() if line["event"] == "check_failed" and "duplicate" in line["msg"])
+    assert "nmae" in told and "Name keys of questions" in told
 
 
 def test_a_dry_run_knows_what_was_sent_and_is_not_remembered(world: World, name: str) -> None:
