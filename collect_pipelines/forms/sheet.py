@@ -78,8 +78,9 @@ class Sheet:
 
     def row_findings(self, key: str, rows: Sequence[Any], answers: Mapping[str, Any], around: Around) -> list[Finding]:
         """What the rows of a repeat break among these answers beside it; of the repeat itself nothing."""
-        values = self._conditions.values(answers, around.values)
-        broken = self._conditions.broken({**answers, key: rows}, values, around.now)
+        whole = {**answers, key: rows}
+        values = self._conditions.values(whole, around.values)
+        broken = self._conditions.broken(whole, values, around.now)
         return list(self._of_rows(key, rows, around._replace(values=values, asked=around.asked and not _is_irrelevant(key, broken))))
 
     def _doubts(self, answers: Mapping[str, Any], now: datetime) -> bool:

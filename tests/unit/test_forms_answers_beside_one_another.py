@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -164,6 +165,24 @@ def test_the_rows_of_a_repeat_can_be_judged_alone_with_the_answers_beside_it() -
     assert told() == [("type", "members[1].age"), ("type", "members[2]")]
 
 
+def test_a_question_of_a_row_may_depend_on_how_many_rows_there_are() -> None:
+    form = read_form("""\
+form: f
+title: F
+questions:
+  - key: members
+    type: repeat
+    questions:
+      - {key: name, type: text}
+      - {key: relation, type: text, required: true, relevant: size(members) > 1}
+""")
+    two = [{"name": "A", "relation": "head"}, {"name": "B"}]
+
+    assert check_answers(form, {"members": [{"name": "A"}]}) == []
+    assert [one.question for one in check_answers(form, {"members": two})] == ["members[1].relation"]
+    assert [one.question for one in check_rows(form, "members", two, {}, NOW)] == ["members[1].relation"]
+
+
 def test_what_is_only_sometimes_asked_is_not_required_by_the_schema() -> None:
     schema = answer_schema(FORM)
 
@@ -191,13 +210,16 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+judge_of = cache(compiled)
+
+
 def by_trees(form: FormDefinition, answers: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What the trees of `constraints_of` say, judged the way their docstring asks for."""
     values = {one.key: value_of(VALUE_TYPES[one.type], one.type, answers.get(one.key)) for one in form.answerable}
     for question in form.answerable:
         given_text = {**values, question.key: answers.get(question.key) or None} if question.type == "text" else values
         for one in constraints_of(question, form):
-            judge = compiled(one.node)
+            judge = judge_of(one.node)
             rows: list[dict[str, Any]] = [given_text if one.code in ("min_length", "pattern") else values]
             if one.code == "choice.unknown":
                 answer = answers.get(question.key)
