@@ -38,12 +38,20 @@ class Totals:
     outcome: str = ""
     message: str | None = None
     checks: dict[str, int] = field(default_factory=dict)
-    """Rows that failed, by expectation."""
+    """Rows that failed, by expectation; batches, for a rule over batches."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """Rules over batches that the newest batch breaks, each with a sentence."""
 
     @property
     def state(self) -> str:
-        """The outcome, `quarantined` when validation held rows back, `idle` when there was nothing to do: a change is told at once."""
-        return "quarantined" if self.quarantined and self.outcome == "validated" else self.outcome or "idle"
+        """
+        The outcome, or a nearer word: a change is told at once.
+
+        `quarantined`: validation held rows back. `warned`: it did not, but a batch breaks a rule over batches. `idle`: nothing to do.
+        """
+        if self.outcome != "validated":
+            return self.outcome or "idle"
+        return "quarantined" if self.quarantined else "warned" if self.warnings else self.outcome
 
     def add(self, report: Report) -> None:
         """Counts one more report."""
@@ -59,6 +67,8 @@ class Totals:
         self.oldest_age_seconds = max(self.oldest_age_seconds, report.oldest_age_seconds)
         self.through_position = max(self.through_position, report.to_position if landed else report.from_position - 1)
         self.outcome, self.message = report.outcome, report.message
+        if landed:
+            self.warnings = dict(report.warnings)
         for name, count in report.checks.items():
             self.checks[name] = self.checks.get(name, 0) + count.failed
 

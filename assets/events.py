@@ -32,7 +32,7 @@ def metadata_of(totals: Totals) -> dict[str, int | float | str]:
         "through_position": totals.through_position,
         "state": totals.state,
     }
-    if totals.message and totals.outcome in WORDS:
+    if totals.message and (totals.outcome in WORDS or totals.warnings):
         document["message"] = totals.message
     return document
 
@@ -69,18 +69,19 @@ def check_evaluation(instance: dg.DagsterInstance, totals: Totals) -> dg.AssetCh
 
 
 def check_passed(totals: Totals) -> bool:
-    """True when every row went on."""
-    return totals.outcome in ("", "validated", "postponed") and not totals.quarantined
+    """True when every row went on, and the newest batch as a whole is as it should be."""
+    return totals.outcome in ("", "validated", "postponed") and not totals.quarantined and not totals.warnings
 
 
 def check_severity(totals: Totals) -> dg.AssetCheckSeverity:
-    """A warning when rows were held back and the others went on; an error when the whole batch could not be judged."""
+    """A warning when rows were held back and the others went on, or for a batch as a whole; an error when it could not be judged."""
     return dg.AssetCheckSeverity.WARN if totals.outcome == "validated" else dg.AssetCheckSeverity.ERROR
 
 
 def check_metadata(totals: Totals) -> dict[str, int]:
-    """Rows seen, rows held back, and rows failed per expectation."""
-    return {"rows": totals.rows, "rows_quarantined": totals.quarantined, **totals.checks}
+    """Rows seen, rows held back, rows failed per expectation, and how many rules over batches the newest batch breaks."""
+    warned = {"rules_warned": len(totals.warnings)} if totals.warnings else {}
+    return {"rows": totals.rows, "rows_quarantined": totals.quarantined, **warned, **totals.checks}
 
 
 def _materialization(asset: str, totals: Totals) -> dg.AssetMaterialization:

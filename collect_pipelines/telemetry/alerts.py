@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import IO, Any, Literal
 
 from collect_pipelines.errors import TryLater
@@ -18,7 +19,7 @@ from collect_pipelines.model import Ledger
 
 __all__ = ["Alert", "Kind", "Status", "evaluate", "message", "post"]
 
-Kind = Literal["late", "blocked", "quarantine", "dead_letters"]
+Kind = Literal["late", "blocked", "quarantine", "dead_letters", "batch"]
 Status = Literal["fired", "resolved"]
 
 POST_TIMEOUT_SECONDS = 5.0  # all alerts of a minute are one request
@@ -30,23 +31,30 @@ class Alert:
 
     kind: Kind
     subject: str
-    """Name of the integration, or for quarantine the form."""
+    """Name of the integration; for quarantine and batch the form."""
     severity: Literal["critical", "warning"]
     form: str
     message: str
     fix: str
 
 
-def evaluate(ledger: Iterable[Ledger], held: Mapping[str, int], late_after_seconds: float) -> list[Alert]:
+def evaluate(
+    ledger: Iterable[Ledger],
+    held: Mapping[str, int],
+    late_after_seconds: float,
+    warnings: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> list[Alert]:
     """
     What is wrong now, in the order of the ledger.
 
-    held: open quarantine entries by form. late_after_seconds: an entry pending for longer is late.
+    held: open quarantine entries by form. late_after_seconds: an entry pending for longer is late. warnings: by form, the rules over
+    batches that its newest batch breaks, each with a sentence.
     """
     alerts = []
     for row in ledger:
         alerts += _of_integration(row, late_after_seconds)
     alerts += [_quarantine(form, count) for form, count in sorted(held.items()) if count]
+    alerts += [_batch(form, found) for form, found in sorted(warnings.items()) if found]
     return alerts
 
 
@@ -71,6 +79,12 @@ def _of_integration(row: Ledger, late_after_seconds: float) -> list[Alert]:
 def _quarantine(form: str, count: int) -> Alert:
     text = f"Form {form} has {count} in quarantine: validation holds them back."
     return Alert("quarantine", form, "warning", form, text, "`collect failures list` shows the rule and the question of each.")
+
+
+def _batch(form: str, warnings: Mapping[str, str]) -> Alert:
+    text = f"The newest batch of form {form} is unusual: {'; '.join(f'{rule}: {told}' for rule, told in sorted(warnings.items()))}"
+    fix = f"Nothing is held back. `collect rules list {form}` shows what is looked at; find out what changed in the field, or the rule."
+    return Alert("batch", form, "warning", form, text, fix)
 
 
 def message(fired: Collection[Alert], resolved: Collection[Mapping[str, str]], at: datetime) -> dict[str, Any]:

@@ -118,6 +118,22 @@ def test_validation_tells_the_log_the_validation_and_a_check_that_counts_as_curr
     assert evaluation.target_materialization_data.storage_id == validated.storage_id
 
 
+def test_a_batch_that_breaks_a_rule_over_batches_is_a_warning_until_a_batch_keeps_it(
+    instance: dg.DagsterInstance, scripted: Callable[..., Script]
+) -> None:
+    told = "The batch has 3 responses; at least 10 should come."
+    warned = dataclasses.replace(VALIDATED, checks={"rule.many": CheckCount(0, 1)}, warnings={"rule.many": told}, message=told)
+    scripted(warned)
+    (first,) = run("validation", instance).get_asset_check_evaluations()
+    scripted(dataclasses.replace(VALIDATED, checks={"rule.many": CheckCount(1, 0)}))
+    (last,) = run("validation", instance).get_asset_check_evaluations()
+
+    assert (first.passed, first.severity, first.blocking, first.description) == (False, dg.AssetCheckSeverity.WARN, False, told)
+    assert (first.metadata["rules_warned"].value, first.metadata["rule.many"].value, first.metadata["rows_quarantined"].value) == (1, 1, 0)
+    assert last.passed
+    assert [numbers(record)["state"] for record in newest(instance, "validated")] == ["validated", "warned"]
+
+
 def test_a_batch_that_could_not_be_judged_is_an_error_and_no_materialization(
     instance: dg.DagsterInstance, scripted: Callable[..., Script]
 ) -> None:

@@ -14,6 +14,7 @@ from collect_pipelines.store.profiles import batch_warnings
 from collect_pipelines.store.validation import release
 from collect_pipelines.sync import many
 from collect_pipelines.sync.validate import validate_pending
+from collect_pipelines.telemetry.alerts import evaluate
 from collect_pipelines.validation.gate import shared_gate
 from tests.integration.sync_tools import one_database
 from tests.integration.validation_tools import QUESTIONS, UNIQUE, Log, log
@@ -220,7 +221,10 @@ def test_a_question_that_is_left_out_too_often_is_warned_of_and_holds_nothing_ba
     assert (report.checks["rule.incomes"].passed, report.checks["rule.incomes"].failed) == (0, 1)
     assert [row.rows for row in it.rows("batch_profile")] == [5, 2], "batches are joined until there are min_rows"
     with database.begin() as connection:
-        assert batch_warnings(connection)[it.slug] == report.warnings
+        warnings = {it.slug: batch_warnings(connection)[it.slug]}
+    (alert,) = evaluate([], {}, 60.0, warnings)
+    assert warnings == {it.slug: report.warnings}
+    assert (alert.kind, alert.subject, alert.severity) == ("batch", it.slug, "warning") and "57.1 % of 7" in alert.message
     it.send_many(*[{"income": 1}] * 20)
     assert it.validate().warnings == {}
     with database.begin() as connection:
