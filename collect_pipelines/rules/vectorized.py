@@ -76,7 +76,9 @@ class _Translator:
     def _arithmetic(self, name: str, kind: ValueType, one: "pl.Expr", other: "pl.Expr") -> "pl.Expr":
         if kind == "integer":
             return self._integer(name, one, other)
-        result: pl.Expr = one + other if name == "+" else one - other if name == "-" else one * other if name == "*" else one / other
+        result: pl.Expr = (
+            one + other if name == "+" else one - other if name == "-" else one * other if name == "*" else _divided(one, other)
+        )
         if kind == "decimal":
             return self._only(result, result.is_finite())
         return result if kind == "duration" else self._only(result, result.dt.year().is_between(1, 9999))
@@ -147,14 +149,19 @@ class _Translator:
         scale = 10.0 ** int(digits.value) if isinstance(digits, LiteralNode) else 1.0  # type: ignore[arg-type]  # an integer, checked
         scaled = self.translated(node.args[0]) * scale
         whole = self._pl.when(scaled < 0).then(scaled.ceil()).otherwise(scaled.floor())
-        result = self._pl.when((scaled - whole).abs() >= 0.5).then(whole + scaled.sign()).otherwise(whole) / scale
-        return self._only(result, scaled.is_finite())
+        result = self._pl.when((scaled - whole).abs() >= 0.5).then(whole + scaled.sign()).otherwise(whole)
+        return self._only(_divided(result, self._pl.lit(scale)), scaled.is_finite())
 
     def _today(self, node: Call) -> "pl.Expr":
         return self._now.dt.truncate("1d")
 
     def _moment_now(self, node: Call) -> "pl.Expr":
         return self._now
+
+
+def _divided(one: "pl.Expr", other: "pl.Expr") -> "pl.Expr":
+    """polars divides a column by a constant through its reciprocal, one bit off in every third row; by a column it divides exactly."""
+    return one / (one * 0.0 + other)
 
 
 _SPECIAL = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from collect_pipelines.rules.nodes import Call, Field, Literal, Node, ValueType, call, field
+from collect_pipelines.rules.nodes import Call, Field, Literal, Node, ValueType, call, field, keys
 from collect_pipelines.rules.nodes import literal as lit
 
 INTEGER_LOW, INTEGER_HIGH = -(2**63), 2**63 - 1
@@ -81,9 +81,19 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
 ANSWERS["rating"] = ANSWERS["integer"]
 
 
-def responses() -> st.SearchStrategy[dict[str, Any]]:
-    """Answers of one response: each question is answered, null, or absent."""
-    return st.fixed_dictionaries({}, optional={key: st.none() | ANSWERS[kind] | ANSWERS[kind] for key, (_, kind) in QUESTIONS.items()})
+@st.composite
+def cases(draw: st.DrawFn, levels: int = 4) -> tuple[Node, list[dict[str, Any]]]:
+    """A rule, and responses with answers to the questions it names: most are given, some are null, some absent."""
+    tree = draw(trees("boolean", levels))
+    named = keys(tree)
+    answers = [{key: draw(ANSWERS[QUESTIONS[key][1]]) for key in named} for _ in range(draw(st.integers(0, 6)))]
+    for response in answers if named else []:
+        lost = draw(st.sampled_from([*named, *[None] * (1 + len(named))]))
+        if lost and draw(st.booleans()):
+            response[lost] = None
+        elif lost:
+            del response[lost]
+    return tree, answers
 
 
 def _day(text: str) -> datetime:
