@@ -39,10 +39,10 @@ def count_rows(path: Path) -> int:
 
 def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
     """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
-    from collect_pipelines.forms.rows import read_table, submission_of_row
+    from collect_pipelines.forms.rows import submission_of_row, table_for
 
     seen: Counter[str] = Counter()
-    for line, record in read_table(path).records():
+    for line, record in table_for(definition, path).records():
         try:
             given, answers = submission_of_row(definition, record)
         except Invalid as exc:

@@ -1,34 +1,30 @@
 """A form definition from a survey export: a first draft for a person to edit, in which every cell of the export has its place."""
 
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from collect_pipelines.errors import Invalid
+from collect_pipelines.forms.column_evidence import ColumnEvidence, Habits
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.faults import RESERVED_KEYS
+from collect_pipelines.forms.draft import Draft, questions_of
+from collect_pipelines.forms.header_rows import ID_HEADER
+from collect_pipelines.forms.span_evidence import SpanEvidence, single_draft
 from collect_pipelines.forms.table import Table, read_table
-from collect_pipelines.forms.value_rules import is_email, is_url
-from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
 __all__ = ["Inference", "infer_form"]
 
-MAX_CHOICES = 50  # more different values are no list a person chooses from
-MAX_CHOICE_LABEL = 300  # characters; longer values are free text
-ANSWERS_PER_CHOICE = 2  # on average at least so many answers share a value, else it is free text
-MAX_KEY = 40  # characters of a key made from a header; cut between words
-EXACT_DIGITS = 15  # spreadsheets and floats keep so many
+SHOWN_LINES = 5  # of many equal facts
+UTF_8 = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
 
-_ID_HEADER = re.compile(r"(^|[^A-Za-z])[iI][dD]$|[a-z]I[dD]$|[uU]{2}[iI][dD]$|[gG][uU][iI][dD]$")
 _ID_VALUE = re.compile(r"[A-Za-z0-9:._-]{1,64}")
-_INTEGER = re.compile(rf"-?[1-9][0-9]{{0,{EXACT_DIGITS - 1}}}|0")
-_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,128 +33,178 @@ class Inference:
 
     definition: FormDefinition
     decisions: tuple[str, ...]
-    """One sentence per column, in order, and what else a person should know; also in the questions' `metadata.inferred`."""
+    """What was found about the file, then one sentence per question, in order; these are also in the questions' `metadata.inferred`."""
     id_column: str | None
     """Header of the column that identifies responses."""
     rows: int
     table: Table
 
 
-def _is_integer(text: str) -> bool:
-    return _INTEGER.fullmatch(text) is not None
-
-
-def _is_decimal(text: str) -> bool:
-    """Numbers that come out of a float, and of Postgres, as the same text."""
-    return _is_integer(text) or (_DECIMAL.fullmatch(text) is not None and repr(float(text)) == text and float(text) != 0) or text == "0.0"
-
-
-_TYPES: dict[str, tuple[Callable[[str], bool], str]] = {
-    "integer": (_is_integer, "a whole number"),
-    "decimal": (_is_decimal, "a number"),
-    "boolean": (lambda text: text in ("true", "false"), "true or false"),
-    "date": (lambda text: read_date(text) is not None, "a date"),
-    "time": (lambda text: read_time(text) is not None, "a time of day"),
-    "datetime": (lambda text: read_datetime(text) is not None, "a time with its zone"),
-    "email": (is_email, "an email address"),
-    "url": (is_url, "a web address"),
-}
-"""From narrow to wide; each only takes what it gives back as the identical text."""
-
-
-class _Column:
-    """What is known about a column after so many rows, in memory that does not grow with them."""
-
-    def __init__(self, name: str, label: str) -> None:
-        self.name = name
-        self.label = label
-        self.answers = 0
-        self.values: Counter[str] | None = Counter()
-        self._types = dict(_TYPES)
-
-    def see(self, cell: str) -> None:
-        """Takes one cell into account."""
-        if not cell:
-            return
-        self.answers += 1
-        if self.values is not None:
-            self.values[cell] += 1
-            if self.values[cell] > 1:
-                return  # its type is known
-            if len(self.values) > MAX_CHOICES or len(cell) > MAX_CHOICE_LABEL:
-                self.values = None
-        for name in [name for name, (fits, _) in self._types.items() if not fits(cell)]:
-            del self._types[name]
-
-    def decide(self) -> tuple[dict[str, Any], str]:
-        """The question's type and choices, and why."""
-        if not self.answers:
-            return {"type": "text"}, "text, because no row has an answer"
-        for name, (_, words) in self._types.items():
-            return {"type": name}, f"{name}, because {_every(self.answers)} {words}"
-        if self._is_select():
-            assert self.values is not None
-            choices = _choices(self.values)
-            return {
-                "type": "select_one",
-                "choices": choices,
-            }, f"select_one, because {self.answers} answers have {len(choices)} different values"
-        return {"type": "text"}, "text, because the answers differ too much for a list of choices"
-
-    def _is_select(self) -> bool:
-        return (
-            self.values is not None
-            and len(self.values) * ANSWERS_PER_CHOICE <= self.answers
-            and all(value.strip() for value in self.values)
-        )
-
-
-def infer_form(path: Path, slug: str) -> Inference:
+def infer_form(
+    path: Path, slug: str, *, header_rows: int | None = None, zone: str = "UTC", booleans: bool = False, this_year: int | None = None
+) -> Inference:
     """
     A form named `slug` whose questions are the columns of the export, in order; raises Invalid when the file is no table.
 
-    The first column is the id of the response if its header says so and its values are unique. Every other column is one question with
-    the header as label, verbatim. A type other than text is chosen only if each non-blank cell has it and gives back the identical text.
+    The first column is the id of the response if its header says so and its values are unique. Every other column is a question, or
+    with two header rows a part of one. A type other than text is chosen only if each non-blank cell has it and gives back the
+    identical text, if need be with the format in `metadata.format`. Reads the file once more after finding its encoding; memory does
+    not grow with the rows.
+
+    header_rows: 1 or 2, else found out. zone: where the clocks of times without a zone were. booleans: columns of yes and no become
+    boolean instead of a choice. this_year: up to the year after it two digits of a year are read.
     """
-    table = read_table(path)
-    columns = [_Column(name, label) for name, label in zip(table.columns, table.labels, strict=True)]
-    ids: set[str] | None = set() if _ID_HEADER.search(table.labels[0].strip()) else None
-    rows = 0
-    for _, record in table.records():
-        rows += 1
-        for column in columns:
-            column.see(record[column.name])
-        ids = _still_ids(ids, record[columns[0].name])
-    decisions: list[str] = []
-    id_column = columns[0].name if ids else None
-    if id_column is not None:
-        decisions.append(f"{id_column!r}: the id of the response, because its {rows} values are all different")
-    asked = columns[1:] if id_column is not None else columns
-    questions = [_question(column, key, decisions) for column, key in zip(asked, _keys(asked), strict=True)]
-    definition = _definition(slug, path, questions, id_column)
-    return Inference(definition, tuple(decisions), id_column, rows, table)
+    try:
+        ZoneInfo(zone)
+    except (OSError, ValueError, KeyError) as exc:
+        raise Invalid(f"There is no time zone {zone!r}.", fix="Write a name such as Asia/Kolkata.") from exc
+    table = read_table(path, header_rows)
+    habits = Habits(this_year or datetime.now(UTC).year, zone, table.delimiter, booleans)
+    reading = _Reading(table, habits)
+    reading.read()
+    drafts = list(reading.drafts())
+    questions = questions_of(drafts)
+    decisions = [*reading.facts(), *(sentence for draft in drafts for sentence in draft.decisions())]
+    return Inference(_definition(slug, path, questions, reading), tuple(decisions), reading.id_column, reading.rows, table)
 
 
-def _still_ids(ids: set[str] | None, cell: str) -> set[str] | None:
-    if ids is None or cell in ids or not _ID_VALUE.fullmatch(cell):
-        return None
-    ids.add(cell)
-    return ids
+class _Reading:
+    """One pass over the rows."""
+
+    def __init__(self, table: Table, habits: Habits) -> None:
+        self._table = table
+        below = table.header[1] if len(table.header) > 1 else table.header[0]
+        labels = [label or (below[place] if len(table.header) > 1 else "") for place, label in enumerate(table.header[0])]
+        self._columns = [ColumnEvidence(name, label, habits) for name, label in zip(table.columns, labels, strict=True)]
+        self._spans: dict[int, tuple[int, SpanEvidence]] = {}
+        for start, end in table.spans:
+            if end - start > 1:
+                evidence = SpanEvidence(table.header[0][start:end], below[start:end], self._columns[start:end])
+                self._spans[start] = (end, evidence)
+        self._ids: _Different | None = _Different() if ID_HEADER.search(table.labels[0].strip()) else None
+        self.rows = 0
+        self._blank: list[int] = []
+        self._repeated: list[int] = []
+
+    def read(self) -> None:
+        """Takes every row into account."""
+        columns, spans = self._columns, [(start, end, evidence) for start, (end, evidence) in self._spans.items()]
+        for line, kind, cells in self._table.lines():
+            if kind != "row":
+                (self._blank if kind == "blank" else self._repeated).append(line)
+                continue
+            self.rows += 1
+            for column, cell in zip(columns, cells, strict=True):
+                if cell:
+                    column.see(cell)
+            for start, end, evidence in spans:
+                evidence.see(cells[start:end])
+            if self._ids is not None and not (_ID_VALUE.fullmatch(cells[0]) and self._ids.add(cells[0])):
+                self._forget_ids()
+        if self._ids is not None and not (self.rows and self._ids.all_different()):
+            self._forget_ids()
+
+    def _forget_ids(self) -> None:
+        if self._ids is not None:
+            self._ids.close()
+        self._ids = None
+
+    @property
+    def id_column(self) -> str | None:
+        """Name of the column that identifies responses."""
+        return self._columns[0].name if self._ids is not None else None
+
+    @property
+    def blank_columns(self) -> list[str]:
+        """Columns that have neither a header nor an answer."""
+        return [column.name for column in self._columns if not column.label and not column.answers]
+
+    def drafts(self) -> Iterator[Draft]:
+        """The questions in the order of the columns."""
+        blank = set(self.blank_columns)
+        for start, _ in self._table.spans:
+            column = self._columns[start]
+            if start in self._spans:
+                yield from self._spans[start][1].drafts()
+            elif column.name not in blank and not (start == 0 and self._ids is not None):
+                draft = single_draft(column.decide(), column, column.label)
+                if len(self._table.header) > 1:
+                    draft.metadata["header"] = [row[start] for row in self._table.header]
+                yield draft
+
+    def facts(self) -> Iterator[str]:
+        """What is to be known about the file, one sentence each."""
+        table = self._table
+        if table.encoding not in UTF_8:
+            yield f"The file is not UTF-8 and was read as {table.encoding}: if letters look wrong, save it as UTF-8."
+        if table.preamble:
+            yield f"{_count(len(table.preamble), 'title row')} kept, see the form's `metadata.preamble`."
+        if len(table.header) > 1:
+            yield f"Two header rows, because {table.why}; `--header-rows 1` reads it otherwise."
+        if self._repeated:
+            yield f"{_count(len(self._repeated), 'repeated header')} left out ({_lines(self._repeated)})."
+        if self._blank:
+            yield f"{_count(len(self._blank), 'blank row')} left out ({_lines(self._blank)})."
+        if self.blank_columns:
+            names = ", ".join(self.blank_columns)
+            yield f"{_count(len(self.blank_columns), 'column')} left out for want of header and answers: {names}."
+        if self.id_column is not None:
+            yield f"{self.id_column!r}: the id of the response, because its {self.rows} values are all different"
 
 
-def _question(column: _Column, key: str, decisions: list[str]) -> dict[str, Any]:
-    decided, why = column.decide()
-    decisions.append(f"{column.name!r} ({key}): {why}")
-    metadata = {"inferred": why}
-    if column.name != column.label:
-        metadata["column"] = column.name
-    label = {"label": column.label} if column.label else {}
-    return {"key": key, **label, **decided, "metadata": metadata}
+class _Different:
+    """Whether many short texts are all different, in memory that does not grow with them: they are kept in a temporary file."""
+
+    CHUNK = 10_000
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+        self._file: sqlite3.Connection | None = None
+
+    def add(self, text: str) -> bool:
+        """False when the text was there before, as far as that shows at once."""
+        if text in self._waiting:
+            return False
+        self._waiting.add(text)
+        return len(self._waiting) < self.CHUNK or self._put_aside()
+
+    def all_different(self) -> bool:
+        """Whether no text came twice; call it once, at the end."""
+        different = self._file is None or self._put_aside()
+        self.close()
+        return different
+
+    def close(self) -> None:
+        """Removes the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _put_aside(self) -> bool:
+        if self._file is None:
+            self._file = sqlite3.connect("")  # a temporary file of its own
+            self._file.execute("create table known (text text primary key) without rowid")
+        try:
+            self._file.executemany("insert into known values (?)", ((text,) for text in self._waiting))
+        except sqlite3.IntegrityError:
+            return False
+        self._waiting.clear()
+        return True
 
 
-def _definition(slug: str, path: Path, questions: list[dict[str, Any]], id_column: str | None) -> FormDefinition:
+def _definition(slug: str, path: Path, questions: list[dict[str, Any]], reading: _Reading) -> FormDefinition:
     title = re.sub(r"[_-]+", " ", slug).strip().capitalize()
-    metadata = {"inferred_from": path.name, **({"id_column": id_column} if id_column is not None else {})}
+    table = reading._table
+    metadata: dict[str, Any] = {"inferred_from": path.name}
+    if reading.id_column is not None:
+        metadata["id_column"] = reading.id_column
+    if len(table.header) > 1:
+        metadata["header_rows"] = len(table.header)
+        if reading.id_column is not None:
+            metadata["id_header"] = [row[0] for row in table.header]
+    if table.preamble:
+        metadata["preamble"] = [list(row) for row in table.preamble]
+    if reading.blank_columns:
+        metadata["blank_columns"] = {name: table.columns.index(name) + 1 for name in reading.blank_columns}
     try:
         return FormDefinition.model_validate({"form": slug, "title": title or slug, "questions": questions, "metadata": metadata})
     except ValidationError as exc:
@@ -168,41 +214,10 @@ def _definition(slug: str, path: Path, questions: list[dict[str, Any]], id_colum
         ) from exc
 
 
-def _keys(columns: Sequence[_Column]) -> list[str]:
-    return _distinct((_slug(column.label, MAX_KEY, f"question_{index}") for index, column in enumerate(columns, 1)), RESERVED_KEYS, "q_")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{' was' if number == 1 else 's were'}"
 
 
-def _choices(values: Iterable[str]) -> list[dict[str, str]]:
-    labels = list(values)
-    codes = _distinct((_slug(label, MAX_KEY, f"choice_{index}") for index, label in enumerate(labels, 1)), frozenset(), "")
-    return [{"code": code, "label": label} for code, label in zip(codes, labels, strict=True)]
-
-
-def _slug(text: str, most: int, fallback: str) -> str:
-    """ASCII words joined by `_`, cut between words; the fallback when most of the text can't be said in ASCII."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", plain)
-    slug = "_".join(words)
-    letters = sum(character.isalnum() for character in text)
-    if not slug or len(slug.replace("_", "")) * 2 < letters:
-        return fallback
-    return slug if len(slug) <= most else slug[: most + 1].rpartition("_")[0] or slug[:most]
-
-
-def _distinct(slugs: Iterable[str], reserved: frozenset[str], prefix: str) -> list[str]:
-    """The slugs made different: of several equal ones the second ends in `_2`. prefix: for those that start with a digit."""
-    found: list[str] = []
-    taken = set(reserved)
-    for slug in slugs:
-        base = f"{prefix}{slug}" if slug[0].isdigit() else slug
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}_{count}"
-        taken.add(name)
-        found.append(name)
-    return found
-
-
-def _every(count: int) -> str:
-    return "the only answer is" if count == 1 else f"every one of {count} answers is"
+def _lines(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:SHOWN_LINES]))
+    return f"line{'' if len(numbers) == 1 else 's'} {shown}{' and more' if len(numbers) > SHOWN_LINES else ''}"

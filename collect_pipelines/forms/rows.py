@@ -4,16 +4,20 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from collect_pipelines.errors import Invalid
+from collect_pipelines.forms.cell_format import BooleanFormat, ListFormat, format_of
 from collect_pipelines.forms.definition import FormDefinition, Question
+from collect_pipelines.forms.moment_format import MomentFormat
+from collect_pipelines.forms.number_format import NumberFormat
+from collect_pipelines.forms.question_parts import parts_of
 from collect_pipelines.forms.table import Table, read_table
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
-__all__ = ["Table", "read_table", "submission_of_row"]
+__all__ = ["Table", "read_table", "submission_of_row", "table_for"]
 
 MAX_LAYOUTS = 100  # form versions whose columns are kept ready
 
@@ -24,6 +28,14 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 _SEPARATORS = (";", "|", ",")  # `; ` is how sheets of this product join choices; other tools use the others
 
 Cell = Callable[[str], Any]
+Put = Callable[[dict[str, Any], str], None]
+"""Adds what a cell says to the answers."""
+
+
+def table_for(definition: FormDefinition, path: Path) -> Table:
+    """The export as the form reads it: with as many header rows as the one it was inferred from had. Raises Invalid."""
+    rows = definition.metadata.get("header_rows", 1 if "inferred_from" in definition.metadata else None)
+    return read_table(path, rows if rows in (1, 2) else None)
 
 
 def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
@@ -31,12 +43,15 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
     Response id (None without an id column) and answers of one row.
 
     A column is recognised by its header (`metadata.column` of the question if given, a label in any language, or the key); a choice by
-    its label or code. An empty cell is unanswered, text is kept as it is. Raises Invalid naming the column, never the cell's content.
+    its label or code. Questions that `infer` put together from several columns are recognised by the names in their metadata, and
+    cells are read in the format that is recorded there, else as plain ones. An empty cell is unanswered, text is kept as it is.
+    Raises Invalid naming the column, never the cell's content.
     """
     layout = _layout(definition)
-    id_column = definition.metadata.get("id_column")
+    id_column, blank = definition.metadata.get("id_column"), definition.metadata.get("blank_columns")
     response_id: str | None = None
     answers: dict[str, Any] = {}
+    last: list[tuple[str, Put, str]] = []
     for column, cell in row.items():
         if column is None or not isinstance(cell, str):
             raise Invalid("The row has more or fewer cells than the header.", fix="Put quotes around cells that hold the delimiter.")
@@ -44,20 +59,34 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
             response_id = cell.strip() or None
             continue
         if column not in layout:
+            if isinstance(blank, Mapping) and column in blank and not cell:
+                continue
             raise Invalid(f"The form has no question for the column {column!r}.", fix="Add the question, or remove the column.")
         if cell:
-            key, parse = layout[column]
-            try:
-                answers[key] = parse(cell)
-            except ValueError as exc:
-                raise Invalid(f"Column {column!r}: {exc}", fix="Correct the cell, or the question's type in the form.") from exc
+            put, own_words = layout[column]
+            if own_words:
+                last.append((column, put, cell))  # they change what the question's other columns said
+            else:
+                _put(put, answers, column, cell)
+    for column, put, cell in last:
+        _put(put, answers, column, cell)
     return response_id, answers
 
 
-_LAYOUTS: dict[str, dict[str, tuple[str, Cell]]] = {}
+def _put(put: Put, answers: dict[str, Any], column: str, cell: str) -> None:
+    try:
+        put(answers, cell)
+    except ValueError as exc:
+        raise Invalid(f"Column {column!r}: {exc}", fix="Correct the cell, or the question's type in the form.") from exc
 
 
-def _layout(definition: FormDefinition) -> dict[str, tuple[str, Cell]]:
+Layout = dict[str, tuple[Put, bool]]
+"""By column name; True for columns of own words, which come after all others."""
+
+_LAYOUTS: dict[str, Layout] = {}
+
+
+def _layout(definition: FormDefinition) -> Layout:
     name = definition.content_hash
     layout = _LAYOUTS.get(name)
     if layout is None:
@@ -68,13 +97,14 @@ def _layout(definition: FormDefinition) -> dict[str, tuple[str, Cell]]:
     return layout
 
 
-def _make_layout(definition: FormDefinition) -> dict[str, tuple[str, Cell]]:
+def _make_layout(definition: FormDefinition) -> Layout:
     """Column name to question; a label of several questions means none of them, and their columns must be named by key."""
-    layout: dict[str, tuple[str, Cell]] = {}
-    cells = {question.key: (question.key, _cell(question)) for question in definition.answerable}
+    layout: Layout = {}
+    whole = {question.key: (partial(_whole, question.key, _cell(question)), False) for question in definition.answerable}
     for question in definition.answerable:
         if isinstance(question.metadata.get("column"), str):
-            layout[question.metadata["column"]] = cells[question.key]
+            layout[question.metadata["column"]] = whole[question.key]
+        layout |= parts_of(question)
     by_label: dict[str, set[str]] = {}
     for question in definition.answerable:
         if "column" not in question.metadata:
@@ -82,16 +112,52 @@ def _make_layout(definition: FormDefinition) -> dict[str, tuple[str, Cell]]:
                 by_label.setdefault(label, set()).add(question.key)
     for label, keys in by_label.items():
         if len(keys) == 1:
-            layout.setdefault(label, cells[next(iter(keys))])
-    for key, cell in cells.items():
-        layout.setdefault(key, cell)
+            layout.setdefault(label, whole[next(iter(keys))])
+    for key, put in whole.items():
+        layout.setdefault(key, put)
     return layout
 
 
+def _whole(key: str, parse: Cell, answers: dict[str, Any], cell: str) -> None:
+    answers[key] = parse(cell)
+
+
 def _cell(question: Question) -> Cell:
+    plain = _plain_cell(question)
+    try:
+        written = format_of(question)
+    except ValueError as exc:
+        raise Invalid(f"`metadata.format` of `{question.key}` can't be used: {exc}.", fix="Correct it in the form, or remove it.") from exc
+    if isinstance(written, ListFormat):
+        return partial(_listed, written, _codes(question), plain)
+    return plain if written is None else partial(_formatted, written, plain, whole=question.type in ("integer", "rating"))
+
+
+def _codes(question: Question) -> dict[str, str]:
     codes = {choice.code: choice.code for choice in question.choices}
     for choice in reversed(question.choices):
         codes |= dict.fromkeys(choice.label.values(), choice.code)  # a label goes before a code that looks like it
+    return codes
+
+
+def _formatted(written: NumberFormat | MomentFormat | BooleanFormat, plain: Cell, cell: str, *, whole: bool) -> Any:
+    answer = written.read(cell)
+    if answer is not None and not (whole and type(answer) is float):
+        return answer
+    try:
+        return plain(cell)
+    except ValueError as exc:
+        shown = ", ".join(f"{name} {value!r}" for name, value in written.as_metadata().items())
+        raise ValueError(f"{str(exc).removesuffix('.')}, or one in the question's format ({shown}).") from exc
+
+
+def _listed(written: ListFormat, codes: Mapping[str, str], plain: Cell, cell: str) -> Any:
+    parts = written.parts(cell)
+    return [codes[part] for part in parts] if all(part in codes for part in parts) else plain(cell)
+
+
+def _plain_cell(question: Question) -> Cell:
+    codes = _codes(question)
     parsers: dict[str, Cell] = {
         "integer": _integer,
         "rating": _integer,
