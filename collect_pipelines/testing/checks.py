@@ -236,8 +236,8 @@ class CheckConformance:
 
     def test_it_says_the_same_in_a_process_of_its_own(self) -> None:
         """There it has no network, no settings and no secrets, and is made from the form alone."""
-        if not self.installed:
-            return
+        if not any(plugin.kind == self.check.kind for plugin in plugins.installed(plugins.CHECKS)):
+            return  # another requirement says so
         samples = dict(self._short_samples())
         there = said_in_process(self.check.kind, self.config, self._form, self.references, samples)
         for name, answers in samples.items():

@@ -1,0 +1,111 @@
+"""What a plug-in says of itself, found out in a process of its own: importing a stranger can take long, print, or end the process."""
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from collect_pipelines import plugins
+from collect_pipelines.errors import PluginError
+
+__all__ = ["PluginFacts", "facts_of"]
+
+IMPORT_SECONDS = 60.0  # the slowest of ours takes two; a plug-in that takes longer than this is of no use
+AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFacts:
+    """One installed plug-in; `problem` says why it can't be used."""
+
+    kind: str
+    door: str
+    """check or destination."""
+    distribution: str
+    version: str
+    problem: str | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """summary, doc, fields, and what belongs to its door; see `_facts`."""
+
+
+def facts_of(found: Sequence[tuple[str, plugins.Plugin]]) -> list[PluginFacts]:
+    """The facts of plug-ins, given with their doors; several at once, in order."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda one: _asked(*one), found))
+
+
+def _asked(door: str, plugin: plugins.Plugin) -> PluginFacts:
+    from collect_pipelines.checks.child import clean_environment
+
+    command = [sys.executable, "-P", "-m", "collect_pipelines.cli.plugin_facts", door, plugin.kind]
+    try:
+        done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=IMPORT_SECONDS, check=False)  # noqa: S603 - our own module
+        told = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        told = {"problem": f"Importing it takes longer than {IMPORT_SECONDS:.0f} s."}
+    except (ValueError, IndexError):
+        told = {"problem": f"Importing it ended the process (exit code {done.returncode})."}
+    problem = told.pop("problem", None)
+    return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, problem, told)
+
+
+GROUPS = {"check": plugins.CHECKS, "destination": plugins.DESTINATIONS}
+
+
+def _facts(door: str, kind: str) -> dict[str, Any]:
+    try:
+        made = plugins.load(GROUPS[door], kind)
+        doc = inspect.cleandoc(made.__doc__ or "")
+        facts = {"summary": doc.partition("\n")[0], "doc": doc, "fields": list(_fields(made.Config))}
+        names = ("bounded", "references") if door == "check" else ("guarantee", "supports")
+        return facts | {name: _plain(getattr(made, name)) for name in names}
+    except PluginError as exc:
+        return {"problem": f"{exc.message} {exc.fix or ''}".strip()}
+    except Exception as exc:  # noqa: BLE001 - what an entry point names may be anything
+        return {"problem": f"It is not a {door}: it raised {type(exc).__name__}."}
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set | frozenset) else value
+
+
+def _fields(config: Any) -> Iterator[dict[str, Any]]:
+    schema = config.model_json_schema()
+    for name, found in schema.get("properties", {}).items():
+        required = name in schema.get("required", ())
+        kind = _type_words(found, schema.get("$defs", {}))
+        yield {
+            "name": name,
+            "type": kind,
+            "required": required,
+            "default": None if required else found.get("default"),
+            "description": found.get("description", ""),
+        }
+
+
+def _type_words(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """The type in words: `text`, `a | b`, `list of text`."""
+    if "$ref" in schema:
+        return _type_words(known.get(schema["$ref"].rpartition("/")[2], {}), known)
+    if "enum" in schema:
+        return " | ".join(str(item) for item in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(dict.fromkeys(_type_words(one, known) for one in schema[several] if one.get("type") != "null"))
+    if schema.get("type") == "array":
+        return f"list of {_type_words(schema.get('items', {}), known)}"
+    if schema.get("properties"):
+        return f"mapping with {', '.join(schema['properties'])}"
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "object": "mapping"}
+    return words.get(str(schema.get("type")), "anything")
+
+
+if __name__ == "__main__":
+    # The last line: whatever the plug-in itself prints comes before.
+    print("\n" + json.dumps(_facts(sys.argv[1], sys.argv[2]), default=str), flush=True)

@@ -1,0 +1,61 @@
+"""The package of a new plug-in, written from the files in `skeletons/`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from collect_pipelines.errors import Conflict, Invalid
+from collect_pipelines.plugins import CHECKS, installed
+
+__all__ = ["Written", "write_check"]
+
+SKELETONS = Path(__file__).with_name("skeletons")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written where."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    code: Path
+    """The file that is to be edited first."""
+
+
+def write_check(name: str, folder: Path | None = None) -> Written:
+    """
+    The package of a check; it can be installed and passes the conformance suite as it is.
+
+    Raises Invalid for a name that can't be a kind, and Conflict when the kind or the folder's files exist.
+    """
+    if not NAME.fullmatch(name):
+        raise Invalid(f"{name!r} can't be the kind of a check.", fix="Use a-z, 0-9 and _, beginning with a letter; e.g. postcode.")
+    taken = next((plugin for plugin in installed(CHECKS) if plugin.kind == name), None)
+    if taken is not None:
+        raise Conflict(f"The kind {name!r} is taken by {taken.distribution}.", fix="Choose another name, or uninstall that package.")
+    distribution = f"collect-check-{name.replace('_', '-')}"
+    place = folder or Path(distribution)
+    module = f"collect_check_{name}"
+    words = {
+        "name": name,
+        "distribution": distribution,
+        "module": module,
+        "class_name": "".join(part.capitalize() for part in name.split("_")),
+    }
+    files = {
+        Path("pyproject.toml"): "pyproject.toml.txt",
+        Path("README.md"): "README.md.txt",
+        Path("src") / module / "__init__.py": "check.py.txt",
+        Path("src") / module / "py.typed": None,
+        Path("tests") / f"test_{name}.py": "test.py.txt",
+    }
+    present = [path for path in files if (place / path).exists()]
+    if present:
+        raise Conflict(f"{place / present[0]} exists already.", fix="Name another folder.")
+    for path, skeleton in files.items():
+        text = Template((SKELETONS / "check" / skeleton).read_text("utf-8")).substitute(words) if skeleton else ""
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text, "utf-8")
+    return Written(place, tuple(files), place / "src" / module / "__init__.py")

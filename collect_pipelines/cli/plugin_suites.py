@@ -1,0 +1,109 @@
+"""Running conformance suites without pytest: against a package in a folder, or against an installed kind."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from collect_pipelines import plugins
+from collect_pipelines.errors import Invalid, NotFound
+from collect_pipelines.testing import CheckConformance
+
+__all__ = ["Result", "run_suites", "suite_of_kind", "suites_in"]
+
+Suite = type[CheckConformance]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one requirement went."""
+
+    suite: str
+    sentence: str
+    failure: str | None
+
+
+def suites_in(folder: Path) -> list[Suite]:
+    """
+    The suites in the folder's tests; without any, one per check that its pyproject.toml names, with its default configuration.
+
+    Raises NotFound when it has neither, and Invalid when they can't be imported.
+    """
+    for place in (folder / "src", folder):
+        if place.is_dir() and str(place.resolve()) not in sys.path:
+            sys.path.insert(0, str(place.resolve()))
+    suites = [suite for path in sorted(folder.glob("tests/**/test_*.py")) for suite in _suites_of(_imported(path))]
+    suites = suites or [_suite(made, {}) for made in _named_in(folder)]
+    if not suites:
+        fix = "Write a test with a subclass of collect_pipelines.testing.CheckConformance, or `collect plugins new check NAME`."
+        raise NotFound(f"{folder} holds no check: no suite in tests/, no entry point in pyproject.toml.", fix=fix)
+    return suites
+
+
+def suite_of_kind(kind: str, config: Mapping[str, Any], form: Path | None = None) -> Suite:
+    """A suite for an installed check. Raises PluginError, Invalid or FormInvalid."""
+    if any(plugin.kind == kind for plugin in plugins.installed(plugins.DESTINATIONS)):
+        raise Invalid(f"{kind!r} is a destination; the suite is for checks.", fix="`collect integrations test NAME` tries a destination.")
+    suite = _suite(plugins.load(plugins.CHECKS, kind), config)
+    if form is not None:
+        from collect_pipelines.forms.reading import read_form
+
+        suite.form = read_form(form.read_bytes(), str(form))
+    return suite
+
+
+def run_suites(suites: Sequence[Suite]) -> Iterator[Result]:
+    """One result per requirement, as soon as it is known."""
+    for made in suites:
+        names = [name for name, _ in inspect.getmembers(made, inspect.isfunction) if name.startswith("test_")]
+        for name in names:
+            try:
+                getattr(made(), name)()
+                failure = None
+            except AssertionError as exc:
+                failure = str(exc) or "an assertion of its own failed"
+            except Exception as exc:  # noqa: BLE001 - tests of a stranger may raise anything
+                failure = f"{type(exc).__name__}: {exc}"
+            yield Result(made.check.__name__, name.removeprefix("test_").replace("_", " "), failure)
+
+
+def _suite(made: Any, config: Mapping[str, Any]) -> Suite:
+    return type("Suite", (CheckConformance,), {"check": made, "config": dict(config)})
+
+
+def _suites_of(module: ModuleType) -> Iterator[Suite]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if issubclass(found, CheckConformance) and found is not CheckConformance and found.__module__ == module.__name__:
+            yield found
+
+
+def _imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"collect_suite_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as exc:
+        raise Invalid(
+            f"{path} can't be imported: {type(exc).__name__}: {exc}.", fix="Install what it needs, e.g. pip install -e ."
+        ) from exc
+    return module
+
+
+def _named_in(folder: Path) -> Iterator[Any]:
+    project = folder / "pyproject.toml"
+    if not project.is_file():
+        return
+    points = tomllib.loads(project.read_text("utf-8")).get("project", {}).get("entry-points", {}).get(plugins.CHECKS, {})
+    for value in points.values():
+        module, _, name = value.partition(":")
+        try:
+            yield getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as exc:
+            raise Invalid(f"The entry point {value!r} of {project} leads nowhere: {exc}.", fix="Correct it.") from exc

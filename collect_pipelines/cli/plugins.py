@@ -1,0 +1,199 @@
+"""`collect plugins`: what is installed, how it is configured, and how to make one."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collect_pipelines.cli.options import json_option, pass_settings
+from collect_pipelines.cli.output import emit, print_facts, print_json, print_table, say
+from collect_pipelines.errors import Invalid, NotFound
+from collect_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from collect_pipelines.cli.plugin_facts import PluginFacts
+
+__all__ = ["command"]
+
+
+@click.group()
+def command() -> None:
+    """List, show, test and start plug-ins: checks and destinations."""
+
+
+@command.command("list")
+@json_option
+@pass_settings
+def list_command(settings: Settings, as_json: bool) -> None:
+    """List the installed checks and destinations: where each runs, and whether it can."""
+    from collect_pipelines.cli.plugin_facts import facts_of
+
+    found = facts_of(list(_installed()))
+    documents = [_document(settings, one) for one in found]
+    emit(
+        {"plugins": documents},
+        as_json=as_json,
+        headings=("kind", "is a", "package", "version", "runs", "state"),
+        rows=[
+            (one["kind"], one["door"], one["distribution"], one["version"], one["runs"], one["problem"] or one["summary"])
+            for one in documents
+        ],
+        empty="No plug-in is installed. Next: pip install --force-reinstall collect-pipelines",
+    )
+
+
+@command.command()
+@click.argument("kind")
+@json_option
+@pass_settings
+def show(settings: Settings, kind: str, as_json: bool) -> None:
+    """Show what a KIND is for, every field of its configuration, and an example."""
+    from collect_pipelines.cli.plugin_facts import facts_of
+
+    found = facts_of([one for one in _installed() if one[1].kind == kind])
+    if not found:
+        raise _unknown(kind)
+    for one in found:
+        document = _document(settings, one)
+        example = "" if one.problem else _example(one)
+        if as_json:
+            print_json({**document, "fields": one.facts.get("fields", []), "example": example})
+            continue
+        print_facts({"kind": kind, "is a": one.door, "package": f"{one.distribution} {one.version}", "runs": document["runs"]})
+        if one.problem:
+            raise Invalid(one.problem)
+        click.echo(f"\n{one.facts['doc']}\n")
+        fields = [(item["name"], item["type"], _default(item), item["description"]) for item in one.facts["fields"]]
+        if fields:
+            print_table(("setting", "type", "default", "meaning"), fields)
+        else:
+            say("It has no settings.")
+        click.echo(f"\n{example}")
+
+
+@command.group()
+def new() -> None:
+    """Write the package of a new plug-in, ready to be installed and tested."""
+
+
+@new.command("check")
+@click.argument("name")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@json_option
+def new_check(name: str, folder: Path | None, as_json: bool) -> None:
+    """Write a package with a check called NAME into FOLDER (default: collect-check-NAME)."""
+    from collect_pipelines.cli.plugin_skeletons import write_check
+
+    written = write_check(name, folder)
+    if as_json:
+        print_json({"kind": name, "folder": str(written.folder), "files": [str(path) for path in written.files]})
+        return
+    for path in written.files:
+        click.echo(written.folder / path)
+    say(f"Next: pip install -e {written.folder} && collect plugins test {written.folder}, then edit {written.code}")
+
+
+@command.command()
+@click.argument("target", metavar="KIND-OR-FOLDER")
+@click.option("--config", help="Configuration as JSON, for a KIND; else its defaults.")
+@click.option("--form", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Form it is tried on, for a KIND.")
+@json_option
+def test(target: str, config: str | None, form: Path | None, as_json: bool) -> None:
+    """
+    Run the conformance suite against an installed check, or against the package in a folder.
+
+    In a folder the suites in tests/ are run, with their configurations and examples.
+    """
+    from collect_pipelines.cli.plugin_suites import run_suites, suite_of_kind, suites_in
+
+    suites = suites_in(Path(target)) if Path(target).is_dir() else [suite_of_kind(target, _read_config(config), form)]
+    results = []
+    for result in run_suites(suites):
+        results.append(result)
+        if not as_json:
+            click.echo(f"{'ok    ' if result.failure is None else 'FAILED'} {result.suite}: {result.sentence}")
+            if result.failure is not None:
+                click.echo(f"       {result.failure}")
+    failed = [result for result in results if result.failure is not None]
+    if as_json:
+        print_json({"passed": len(results) - len(failed), "failed": len(failed), "results": results})
+    if failed:
+        raise Invalid(f"{len(failed)} of {len(results)} requirements are not met.", fix="docs/checks.md explains each of them.")
+    if not as_json:
+        say(f"{len(results)} requirements are met.")
+
+
+def _installed() -> Iterator[tuple[str, Any]]:
+    from collect_pipelines import plugins
+    from collect_pipelines.cli.plugin_facts import GROUPS
+
+    for door, group in GROUPS.items():
+        yield from ((door, plugin) for plugin in plugins.installed(group))
+
+
+def _document(settings: Settings, one: "PluginFacts") -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "door": one.door,
+        "distribution": one.distribution,
+        "version": one.version,
+        "runs": _place(settings, one),
+        "state": "unavailable" if one.problem else "available",
+        "problem": one.problem,
+        "summary": one.facts.get("summary", ""),
+    }
+
+
+def _place(settings: Settings, one: "PluginFacts") -> str:
+    """Where it runs, in words."""
+    from collect_pipelines.plugins import normalized
+
+    if one.door == "destination":
+        return "in the pipeline"
+    if one.facts.get("bounded") and normalized(one.distribution) in map(normalized, settings.trusted_plugins):
+        return "in ingest"
+    return "in processes of its own"
+
+
+def _example(one: "PluginFacts") -> str:
+    """How it is used: YAML for a form, or a command."""
+    fields = one.facts["fields"]
+    if one.door == "destination":
+        needed = "".join(f" --set {item['name']}=..." for item in fields if item["required"])
+        return f"collect integrations add {one.kind} --form FORM{needed}"
+    lines = ["checks:", f"  {one.kind}:" if fields else f"  {one.kind}: {{}}"]
+    if fields:
+        lines.append("    config:")
+        lines += [f"      {'' if item['required'] else '# '}{item['name']}: {_sample(item)}" for item in fields]
+    return "\n".join(lines)
+
+
+def _sample(item: dict[str, Any]) -> str:
+    return f"...  # {item['type']}" if item["required"] else _yaml(item["default"])
+
+
+def _default(item: dict[str, Any]) -> str:
+    if item["required"]:
+        return "required"
+    return "-" if item["default"] is None else _yaml(item["default"])
+
+
+def _yaml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read_config(text: str | None) -> dict[str, Any]:
+    try:
+        config = json.loads(text or "{}")
+    except json.JSONDecodeError as exc:
+        raise Invalid(f"--config is not JSON: {exc.msg} at column {exc.colno}.", fix='Write it like \'{"region": "IN"}\'.') from exc
+    if not isinstance(config, dict):
+        raise Invalid("--config is not a JSON object.", fix='Write it like \'{"region": "IN"}\'.')
+    return config
+
+
+def _unknown(kind: str) -> NotFound:
+    kinds = ", ".join(plugin.kind for _, plugin in _installed())
+    return NotFound(f"No plug-in of kind {kind!r} is installed.", fix=f"Installed: {kinds}.")

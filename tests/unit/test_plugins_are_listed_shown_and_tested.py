@@ -1,0 +1,114 @@
+"""`collect plugins` tells what is installed and why something can't be used, and runs the suite against a package in a folder."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from collect_pipelines.cli import collect
+from collect_pipelines.cli.plugin_skeletons import write_check
+from collect_pipelines.forms.reading import read_form
+from tests.strangers import install
+
+
+@pytest.fixture
+def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(install(tmp_path))
+    points = tmp_path / "strange_checks-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text().replace("hangs_on_import = strange_checks_hanging:Check\n", ""))
+    return tmp_path
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[Path]:
+    """A package as `new check` writes it, not installed."""
+    path, modules = list(sys.path), set(sys.modules)
+    written = write_check("tidy", tmp_path / "package")
+    yield written.folder
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("collect_check_"):
+            del sys.modules[name]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(collect, ["plugins", *arguments])
+
+
+def told(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+def test_the_list_says_where_each_kind_runs_and_why_one_can_not(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLLECT_TRUSTED_PLUGINS", "collect-pipelines, Strange.Checks")
+
+    listed = {one["kind"]: one for one in told("list")["plugins"]}
+
+    assert {kind: listed[kind]["runs"] for kind in ("phone", "quick", "stranger", "warehouse")} == {
+        "phone": "in ingest",
+        "quick": "in ingest",
+        "stranger": "in processes of its own",
+        "warehouse": "in the pipeline",
+    }
+    assert (listed["stranger"]["distribution"], listed["stranger"]["version"]) == ("strange-checks", "1.0")
+    problems = {kind: one["problem"] for kind, one in listed.items() if one["state"] == "unavailable"}
+    assert set(problems) == {"broken", "no_check", "raises_on_import", "exits_on_import"}
+    assert "strange_checks_missing is missing" in problems["broken"]
+    assert "exit code 4" in problems["exits_on_import"]
+    assert "it raised RuntimeError" in problems["raises_on_import"]
+    assert "strange_checks" not in sys.modules
+
+
+def test_a_kind_is_shown_with_every_setting_and_an_example_that_reads(tmp_path: Path) -> None:
+    shown = run("show", "phone")
+    document = told("show", "phone")
+
+    assert shown.exit_code == 0
+    assert {"region", "accept", "types"} <= {field["name"] for field in document["fields"]}
+    assert all(field["description"] in shown.stdout for field in document["fields"])
+    example = document["example"].replace("# ", "").replace("region_from: null", "")
+    form = f"form: f\ntitle: F\nquestions:\n  - {{key: a, type: phone}}\n{example}"
+    assert list(read_form(form).checks) == ["phone"]
+    assert "collect integrations add google_sheets --form FORM" in run("show", "google_sheets").stdout
+    assert run("show", "no_such_kind").exit_code != 0
+
+
+def test_a_package_in_a_folder_is_tested_with_its_own_suites(package: Path) -> None:
+    document = told("test", str(package))
+
+    assert [result["sentence"] for result in document["results"] if result["failure"]] == ["its entry point leads to it"]
+    assert document["passed"] == len(document["results"]) - 1
+
+
+def test_what_a_package_fails_is_told_in_words(package: Path) -> None:
+    code = package / "src" / "collect_check_tidy" / "__init__.py"
+    code.write_text(
+        code.read_text().replace("answer = response.answers.get(self.config.question)", 'answer = response.answers["a_text"].strip()')
+    )
+
+    said = run("test", str(package))
+
+    assert said.exit_code != 0
+    assert "FAILED TidyCheck: it never raises" in said.output
+    assert "example 3: it raised KeyError: 'a_text'" in said.output
+
+
+def test_a_folder_without_a_check_and_a_destination_are_refused_with_a_way_out(tmp_path: Path) -> None:
+    for target, words in ((str(tmp_path), "holds no check"), ("google_sheets", "is a destination")):
+        said = run("test", target)
+
+        assert said.exit_code != 0
+        assert words in said.output
+
+
+def test_nothing_is_overwritten(package: Path) -> None:
+    before = (package / "pyproject.toml").read_text()
+
+    said = run("new", "check", "tidy", str(package))
+
+    assert "exists already" in said.output
+    assert (package / "pyproject.toml").read_text() == before
