@@ -48,6 +48,11 @@ class Breaker:
                 self._told(True)
         return self.state == "open"
 
+    def undecided(self) -> None:
+        """Whoever tried it never got to it: the next one may try."""
+        if self.state == "half-open":
+            self._shut_until = 0.0
+
     def answered(self) -> None:
         """The check answered in time, whatever it said."""
         self._failures = 0

@@ -141,8 +141,12 @@ class CheckRunner:
         try:
             said = await place.ask(draft, seconds, look_up)
         except TimeoutError:
+            place.breaker.undecided()  # if it was lost meanwhile, the breaker is told so by whoever lost it
             return self._failed(place.kind, "timeout", "took too long", started, draft.language)
-        except (Nonsense, NotNow) as exc:
+        except NotNow as exc:
+            place.breaker.undecided()
+            return self._failed(place.kind, "error", str(exc), started, draft.language)
+        except Nonsense as exc:
             return self._failed(place.kind, "error", str(exc), started, draft.language)
         except Exception as exc:
             log.error("check_lost", msg="The check could not be asked.", kind=place.kind, form=self._definition.form, exc_info=exc)
