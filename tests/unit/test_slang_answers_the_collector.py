@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from collect_pipelines.checks.interface import Draft
 from collect_pipelines.checks.slang.check import MAX_CHARACTERS, SlangCheck, SlangConfig
+from collect_pipelines.checks.slang.matching import Matcher
 from collect_pipelines.checks.verdict import sound_findings, sound_metadata
 from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.definition import FormDefinition
@@ -177,6 +178,22 @@ def test_a_long_response_is_searched_up_to_a_bound_and_says_so() -> None:
     assert noted == {"note": {"slang": {"searched": MAX_CHARACTERS - 4}}}
     exact = {"note": "x" * MAX_CHARACTERS, "inner": "macha", "rows": [{"remark": "macha"}] * 1_000}
     assert check_and_note(exact, languages=("ta",)) == ([], {"inner": {"slang": {"searched": 0}}})
+
+
+def test_thousands_of_short_texts_are_searched_in_one_go_and_no_term_reaches_over_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    find = Matcher.find
+    monkeypatch.setattr(Matcher, "find", lambda self, text, languages: searched.append(text) or find(self, text, languages))
+    rows = [{"remark": part} for part in ("time", "pass", "macha", "", "a macha")] + [{"remark": "a"}] * 1_900
+    found, noted = check_and_note({"rows": rows}, languages=("ta", "en"))
+
+    assert [(place, finding.data["span"]) for finding in found for place in [finding.question]] == [
+        ("rows[2].remark", [0, 5]),
+        ("rows[4].remark", [2, 7]),
+    ]
+    assert len(searched) == 1
+    assert len(searched[0]) <= MAX_CHARACTERS + 1
+    assert list(noted.values()) == [{"slang": {"searched": 0}}]
 
 
 def test_an_organization_without_a_lexicon_finds_nothing() -> None:

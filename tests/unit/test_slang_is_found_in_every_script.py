@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect_pipelines.checks.slang.folding import tokens_of
+from collect_pipelines.checks.slang.folding import LONGEST, tokens_of
 from collect_pipelines.checks.slang.lexicon import Term, term_fault
 from collect_pipelines.checks.slang.matching import Hit, Matcher, Options, in_language
 from collect_pipelines.checks.slang.romanised import romanisations, spoken
@@ -270,6 +270,12 @@ def test_nothing_in_a_text_breaks_the_search() -> None:
     for text in ("", " ", "\x00", "\ud800poa", "\u093c\u094d", ZWJ, "﷽", "𝕡𝕠𝕒", "poa\udfff", "\u0e33", "ﾊﾞ"):
         for hit in matcher.find(text, ["hi"]):
             assert 0 <= hit.start < hit.end <= len(text)
+
+
+def test_no_text_grows_much_by_folding() -> None:
+    for text in ("a" + "\u0301\u0316" * 2_500, "\ufdfa" * 2_500, "\u3316 " * 800, "\u0390 " * 800):
+        assert len(tokens_of(text).text) <= 6 * len(text)
+    assert len(tokens_of("a" + "\u0301\u0316" * 2_500).text) <= LONGEST + 2  # else its marks are put in order for 20 ms
 
 
 LETTERS = (

@@ -1,8 +1,9 @@
 """The check `slang`: notes local slang in what people wrote, in the languages of the city they named."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any, ClassVar, Literal, Self
 
 import orjson
@@ -20,8 +21,9 @@ __all__ = ["CODE", "SlangCheck", "SlangConfig", "finding_data"]
 
 CODE = "slang.found"
 LIST = "slang"
+BETWEEN = "\0"  # is in no answer and no term, so that no term reaches from one text into the next
 MAX_FINDINGS = 50  # in one response; the most severe are kept
-MAX_CHARACTERS = 5_000  # of one response: what the event loop can search without anyone waiting
+MAX_CHARACTERS = 2_000  # of one response: the costliest text of this length holds up the event loop for less than 5 ms
 MAX_MATCHERS = 16  # lexicons kept ready in this process; forms of one organization share theirs
 
 _RANK = {"reject": 0, "flag": 1, "note": 2}
@@ -73,7 +75,7 @@ class SlangCheck(Check):
     Searches what people wrote for the organization's lexicon `slang`, in the languages of the answered city.
 
     Code: slang.found, a note unless form or lexicon say more, with term, span (code points of the answer), language, script,
-    meaning and severity of the lexicon in its data. At most 50 findings; the first 5,000 characters of a response are searched.
+    meaning and severity of the lexicon in its data. At most 50 findings; the first 2,000 characters of a response are searched.
     """
 
     kind: ClassVar[str] = "slang"
@@ -97,26 +99,34 @@ class SlangCheck(Check):
         languages = languages_of_city(form, config.city, response.answers, config.languages)
         if not languages:
             return []
-        found: list[Finding] = []
-        left = MAX_CHARACTERS
-        for own in own_texts(form.questions, response.answers, self._only):
-            if len(own.text) > left:
-                text = _beginning(own.text, left)
-                response.answer_metadata[own.place] = {"slang": {"searched": len(text)}}
-                found += self._findings(own, languages, text, response.language)
-                break
-            found += self._findings(own, languages, own.text, response.language)
-            left -= len(own.text)
+        found = self._search(response, form, languages)
         if len(found) > MAX_FINDINGS:
-            found = list(islice(sorted(found, key=lambda finding: _RANK[finding.severity]), MAX_FINDINGS))
-        return found
+            found = sorted(found, key=lambda pair: _RANK[self._severity(pair[1].term)])[:MAX_FINDINGS]
+        return [self._finding(own, hit, response.language) for own, hit in found]
 
-    def _findings(self, own: OwnText, languages: tuple[str, ...], text: str, reader: str | None) -> Iterator[Finding]:
+    def _search(self, response: Draft, form: FormDefinition, languages: tuple[str, ...]) -> list[tuple[OwnText, Hit]]:
+        """Every hit with its text. All texts are searched in one go, because a response may have thousands of short ones."""
         assert self._matcher is not None
-        for hit in self._matcher.find(text, languages):
-            label = label_in(own.question.label, reader, own.question.key)
-            message = sentence(hit.term, label, reader)
-            yield Finding(CODE, message, self._severity(hit.term), own.place, label, finding_data(hit))
+        owns: list[OwnText] = []
+        starts: list[int] = []
+        parts: list[str] = []
+        end = 0
+        for own in own_texts(form.questions, response.answers, self._only):
+            left = max(0, MAX_CHARACTERS - end)
+            part = own.text if len(own.text) <= left else _beginning(own.text, left)
+            owns.append(own)
+            starts.append(end)
+            parts.append(part)
+            end += len(part) + len(BETWEEN)
+            if len(part) < len(own.text):
+                response.answer_metadata[own.place] = {"slang": {"searched": len(part)}}
+                break
+        hits = self._matcher.find(BETWEEN.join(parts), languages)
+        return [(owns[at], hit.shifted(-starts[at])) for hit in hits for at in [bisect_right(starts, hit.start) - 1]]
+
+    def _finding(self, own: OwnText, hit: Hit, reader: str | None) -> Finding:
+        label = label_in(own.question.label, reader, own.question.key)
+        return Finding(CODE, sentence(hit.term, label, reader), self._severity(hit.term), own.place, label, finding_data(hit))
 
     def _severity(self, term: Term) -> Severity:
         wanted = self._config.severity
@@ -144,13 +154,15 @@ def _beginning(text: str, length: int) -> str:
 
 
 _MATCHERS: dict[tuple[bytes, Options], Matcher] = {}
+_MAKING = Lock()
 
 
 def _matcher(rows: Sequence[Mapping[str, Any]], options: Options) -> Matcher:
     """The rows made ready; the same object for the same rows and options, so that many forms cost the memory of one."""
     digest = hashlib.sha256(orjson.dumps(list(rows), default=dict)).digest()
-    made = _MATCHERS.pop((digest, options), None) or Matcher(map(Term.of_row, rows), options)
-    _MATCHERS[digest, options] = made  # the last used is the last to go
-    while len(_MATCHERS) > MAX_MATCHERS:
-        _MATCHERS.pop(next(iter(_MATCHERS)), None)
+    with _MAKING:  # forms of one organization are often made ready at one moment, each in a thread of its own
+        made = _MATCHERS.pop((digest, options), None) or Matcher(map(Term.of_row, rows), options)
+        _MATCHERS[digest, options] = made  # the last used is the last to go
+        while len(_MATCHERS) > MAX_MATCHERS:
+            _MATCHERS.pop(next(iter(_MATCHERS)))
     return made

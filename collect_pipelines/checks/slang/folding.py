@@ -19,10 +19,11 @@ _APOSTROPHES = dict.fromkeys([0x2018, 0x2019, 0x02BC, 0x0060, 0x00B4, 0x2032], "
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000))  # half a character, which no library outside Python accepts
 _AFTER = {**_NUKTA, **_ARABIC_STYLE, **_APOSTROPHES, **_SURROGATES, 0x20: None}
 
-MAX_GROWTH = 4  # letters one sign may become; a few signs are whole sentences, and a text of them must not grow without end
+LONGEST = 200  # code points of a word that are read: twice the longest term; ordering the marks of a word takes the square of them
+_SENTENCES = "\ufdfa\ufdfb"  # one sign each that NFKC writes out as many words; no other becomes more than six letters
 
-_IGNORED = re.compile(f"[{IGNORABLE}]")
-_UNSETTLED = re.compile(f"[{IGNORABLE}{''.join(map(re.escape, map(chr, _AFTER)))}]")
+_IGNORED = re.compile(f"[{IGNORABLE}{_SENTENCES}]")
+_UNSETTLED = re.compile(f"[{IGNORABLE}{''.join(re.escape(chr(code)) for code in _AFTER if code != 0x20)}]")
 
 _ASCII_TOKENS = re.compile(r"[a-z0-9]+|[^\sa-z0-9_-]")
 
@@ -58,9 +59,11 @@ def tokens_of(text: str) -> Tokens:
     """The text as the search compares it. Linear in its length."""
     if text.isascii():
         return _tokens([(match[0], match.span()) for match in _ASCII_TOKENS.finditer(text.lower())])
+    if _is_folded(text):
+        return _tokens([(match[0][:LONGEST], match.span()) for match in _tokenizer().finditer(text)])
     found = []
     for match in _tokenizer().finditer(text):
-        token = match[0]
+        token = match[0][:LONGEST]
         folded = fold(token) if len(token) > 1 else _fold_sign(token)
         if folded:
             found.append((folded, match.span()))
@@ -75,11 +78,16 @@ def fold(word: str) -> str:
     """
     if word.isascii():
         return word.lower()
-    if unicodedata.is_normalized("NFKC", word) and not _UNSETTLED.search(word) and word.casefold() == word:
+    if _is_folded(word):
         return word
     plain = unicodedata.normalize("NFD", _IGNORED.sub("", word)).casefold()
     plain = unicodedata.normalize("NFKC", plain).casefold()  # Unicode's NFKC_Casefold: compatibility letters have cases of their own
-    return unicodedata.normalize("NFKC", plain).translate(_AFTER)[: MAX_GROWTH * len(word)]
+    return unicodedata.normalize("NFKC", plain).translate(_AFTER)
+
+
+def _is_folded(text: str) -> bool:
+    """Whether nothing of the text reads like something else; true for most texts in scripts without capitals."""
+    return unicodedata.is_normalized("NFKC", text) and not _UNSETTLED.search(text) and text.casefold() == text
 
 
 @lru_cache(maxsize=8_192)

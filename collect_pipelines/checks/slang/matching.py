@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from unicodedata import category
 
 from collect_pipelines.checks.slang.folding import Tokens, tokens_of
 from collect_pipelines.checks.slang.lexicon import Term
-from collect_pipelines.checks.slang.romanised import MIN_LETTERS, ROMANISED_LANGUAGES, romanisations, spoken
+from collect_pipelines.checks.slang.romanised import LATIN, MIN_LETTERS, ROMANISED_LANGUAGES, romanisations, spoken
 from collect_pipelines.checks.slang.scripts import script_of
 
 if TYPE_CHECKING:
@@ -42,15 +42,18 @@ class Options:
     leet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A term found in a text."""
+class Hit(NamedTuple):
+    """A term found in a text. A tuple, because a text can have thousands that are not told."""
 
     term: Term
     start: int
     end: int
     """Code points of the original text, `text[start:end]` is what was found."""
     how: HowFound
+
+    def shifted(self, by: int) -> "Hit":
+        """The same hit in a text that begins elsewhere."""
+        return Hit(self.term, self.start + by, self.end + by, self.how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,14 @@ class Matcher:
             known = hits.get((hit.start, hit.end))
             # Many harmless words must not hide one that counts.
             full = len(hits) >= (MAX_NOTES if hit.term.severity == "note" else MAX_HITS)
-            if (known is None and not full) or (known is not None and _standing(hit, tongues) >= _standing(known, tongues)):
+            if not full if known is None else _standing(hit, tongues) >= _standing(known, tongues):
                 hits[hit.start, hit.end] = hit
         return _outermost(hits.values())
 
     def _passes(self, text: str, tokens: Tokens, languages: Mapping[str, int]) -> Iterator[Hit]:
         if self._written:
             yield from self._written.found(tokens, languages, "written")
-        if self._romanised:
+        if self._romanised and LATIN.search(tokens.text):
             yield from self._romanised.found(tokens.changed(spoken), languages, "romanised")
         if self._written and self._options.repeats and _RUN.search(tokens.text):
             for kept in (r"\1\1", r"\1"):

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache
 
-__all__ = ["ROMANISED_LANGUAGES", "romanisations", "spoken"]
+__all__ = ["LATIN", "ROMANISED_LANGUAGES", "romanisations", "spoken"]
 
 ROMANISED_LANGUAGES = frozenset({"as", "bn", "gu", "hi", "kn", "mai", "ml", "mr", "ne", "or", "pa", "ta", "te"})
 """Languages that are often typed in Latin letters, without one agreed spelling."""
@@ -32,7 +32,8 @@ _SILENT_ENDS = frozenset({"Deva", "Beng", "Guru", "Gujr"})  # an `a` at the end 
 _HUMMED_ENDS = frozenset({"Telu", "Knda", "Mlym"})  # the nasal sign at the end is an m
 
 _KEY_RULES = re.compile(r"aa+|ee+|ii+|oo+|uu+|(?:ch)+h?|ph|th|dh|ck|w|z|q|x|(?<=[aeiou])h\b|(.)\1+")
-_LATIN = re.compile("[a-z\u00c0-\u024f\u1e00-\u1eff]")
+LATIN = re.compile("[a-z\u00c0-\u024f\u1e00-\u1eff]")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 _KEY = {"ph": "f", "th": "t", "dh": "d", "ck": "k", "w": "v", "z": "j", "q": "k", "x": "ks", "h": ""}
 _LONG = {"a": "a", "e": "i", "i": "i", "o": "u", "u": "u"}
 
@@ -45,9 +46,9 @@ def spoken(word: str) -> str:
     script, or with a digit, stays as it is.
     """
     if not word.isascii():
-        if not _LATIN.match(word):
+        if not LATIN.match(word):
             return word
-        plain = "".join(letter for letter in unicodedata.normalize("NFD", word) if unicodedata.category(letter) != "Mn")
+        plain = _ACCENTS.sub("", unicodedata.normalize("NFD", word))
         if not plain.isascii():
             return word
         word = plain

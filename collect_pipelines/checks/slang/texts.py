@@ -10,7 +10,7 @@ from collect_pipelines.forms.definition import FormDefinition, Question
 __all__ = ["OwnText", "city_faults", "languages_of_city", "own_texts", "spoken_in_choices"]
 
 WRITTEN = frozenset({"text", "hidden"})
-SELECTS = frozenset({"select_one", "select_multiple"})
+OWN_WORDS = frozenset({*WRITTEN, "select_one", "select_multiple"})
 
 
 class OwnText(NamedTuple):
@@ -37,7 +37,7 @@ def own_texts(questions: Sequence[Question], answers: Mapping[str, Any], only: f
             for index, row in enumerate(value):
                 if isinstance(row, dict):
                     yield from own_texts(question.questions, row, inside, f"{prefix}{question.key}[{index}].")
-        elif (not only or question.key in only) and question.type in WRITTEN | SELECTS:
+        elif value and question.type in OWN_WORDS and (not only or question.key in only):
             for text in _words(question, value):
                 yield OwnText(prefix + question.key, question, text)
 
