@@ -79,8 +79,12 @@ format: install ## Format and repair what can be repaired
 	$(BIN)/ruff format .
 
 .PHONY: bench-ingest
-bench-ingest: install ## Responses per second at 1, 16, 64, 256 clients, grouped against one commit each
+bench-ingest: install ## Responses per second at 1, 16, 64, 256 clients, grouped against one commit each; cost of checks
 	$(BIN)/python tests/benchmarks/bench_ingest.py
+
+.PHONY: bench-checks
+bench-checks: install ## What isolating a check costs, and latencies while checks hang, crash, spin and leak
+	$(BIN)/python tests/benchmarks/bench_checks.py
 
 .PHONY: bench-latency
 bench-latency: install ## Seconds from commit to a visible cell, with and without a drain run alive
@@ -89,6 +93,10 @@ bench-latency: install ## Seconds from commit to a visible cell, with and withou
 .PHONY: bench-slang
 bench-slang: install ## Milliseconds to search 500 characters for 10,000 slang terms, next to naive ways
 	$(BIN)/python tests/benchmarks/bench_slang.py
+
+.PHONY: bench-validation
+bench-validation: install ## CPU time of judging: 50 forms with 10 rows each, and 100,000 rows, next to polars alone
+	$(BIN)/python tests/benchmarks/bench_validation.py
 
 .PHONY: docs
 docs: install ## Write the generated reference pages anew

@@ -77,7 +77,7 @@ class InlineCheck:
                 self.breaker.answered()
 
     def _own(self, draft: Draft) -> Draft:
-        return replace(draft, answers=MappingProxyType(dict(draft.answers)), answer_metadata={})
+        return Draft(draft.response_id, MappingProxyType(draft.answers), draft.respondent, draft.language, {}, draft.earlier)
 
     def _guarded(self, call: Callable[[], Heard]) -> Heard:
         try:

@@ -3,11 +3,15 @@ How fast responses are taken, and what group commit is worth. Run: python tests/
 
 Starts a throwaway Postgres (fsync on) and the real server process, sends responses of about 1.5 KB with 20 answers over
 keep-alive connections from a process of its own, and does the same with one commit per request. All share one machine.
+
+Then the cost of checks: the same responses to forms without any, and to forms with five rules, phone and slang (10,000 terms) on,
+taken in turn.
 """
 
 import argparse
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -30,6 +34,8 @@ sys.path.insert(0, str(ROOT))
 
 CLIENTS = (1, 16, 64, 256)
 VARIANTS = ("grouped", "single")
+LANGUAGES = ["hi", "mr", "en-IN"]
+TERMS = 10_000
 FORMS = 8  # with one form alone its row lock would make the single commits even slower
 WARM_SECONDS = 1.0
 
@@ -59,6 +65,29 @@ def definition_of(form: str) -> dict[str, Any]:
     questions.append({"key": "day", "type": "date", "label": "Day"})
     questions.append({"key": "agreed", "type": "boolean", "label": "Agreed", "required": True})
     return {"form": form, "title": form, "questions": questions}
+
+
+CHECKED_ANSWERS = {"phone": "+919845012345", "city": "pune"}
+RULES = (
+    "count_0 <= count_3", "amount_0 + amount_1 > 0.0", 'one_0 != one_1 || size(many) > 0', "size(text_0) < 500 && size(text_1) < 500",
+    'day >= date("2020-01-31")',
+)  # fmt: skip
+
+
+def checked_definition(form: str, on: bool) -> dict[str, Any]:
+    """The same questions, a phone and a city besides; with or without checks."""
+    made = definition_of(form)
+    city = {
+        "key": "city",
+        "type": "select_one",
+        "label": "City",
+        "choices": [{"code": "pune", "label": "Pune", "attributes": {"language": LANGUAGES}}],
+    }
+    made["questions"] += [{"key": "phone", "type": "phone", "label": "Phone", "region": "IN"}, city]
+    if on:
+        made["rules"] = [{"name": f"rule_{number}", "expression": rule} for number, rule in enumerate(RULES)]
+        made["checks"] = {"phone": {}, "slang": {"config": {"city": "city"}}}
+    return made
 
 
 def answers() -> dict[str, Any]:
@@ -108,16 +137,17 @@ class Client(asyncio.Protocol):
 
 
 class Requests:
-    """Ready bytes with a fresh id in each."""
+    """Ready bytes with a fresh id in each, for the forms of one set in turn."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, forms: str = "bench") -> None:
         self._count = 0
         self._forms = []
-        tail = orjson.dumps({"answers": answers(), "version": 1, "submitted_at": "2026-01-31T09:30:00Z", "source": "bench"})[1:]
+        given = answers() if forms == "bench" else answers() | CHECKED_ANSWERS
+        tail = orjson.dumps({"answers": given, "version": 1, "submitted_at": "2026-01-31T09:30:00Z", "source": "bench"})[1:]
         for number in range(FORMS):
             length = len(b'{"id":"",') + 36 + len(tail)
             head = (
-                f"POST /v1/forms/bench{number}/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+                f"POST /v1/forms/{forms}{number}/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n" + '{"id":"'
             )
             self._forms.append((head.encode(), b'",' + tail))
@@ -128,10 +158,10 @@ class Requests:
         return head + str(uuid4()).encode() + tail
 
 
-async def load(port: int, key: str, clients: int, seconds: float) -> dict[str, Any]:
+async def load(port: int, key: str, clients: int, seconds: float, forms: str) -> dict[str, Any]:
     """Runs so many clients for so long; raw times and failures."""
     loop = asyncio.get_running_loop()
-    requests = Requests(key)
+    requests = Requests(key, forms)
     times: list[float] = []
     started = time.perf_counter()
     made = []
@@ -142,9 +172,9 @@ async def load(port: int, key: str, clients: int, seconds: float) -> dict[str, A
     return {"seconds": time.perf_counter() - started, "times": times, "failed": sum(client.failed for client in made)}
 
 
-def run_load(port: int, key: str, clients: int, seconds: float) -> dict[str, Any]:
+def run_load(port: int, key: str, clients: int, seconds: float, forms: str) -> dict[str, Any]:
     """The load from a process of its own."""
-    command = [sys.executable, __file__, "--load", f"{port},{key},{clients},{seconds}"]
+    command = [sys.executable, __file__, "--load", f"{port},{key},{clients},{seconds},{forms}"]
     made: dict[str, Any] = orjson.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return made
 
@@ -193,11 +223,11 @@ def cpu_of(pid: int, children: bool = False) -> float:
     return total
 
 
-def measure(variant: str, pid: int, postgres_pid: int, port: int, key: str, clients: int, seconds: float) -> Measured:
+def measure(variant: str, pid: int, postgres_pid: int, port: int, key: str, clients: int, seconds: float, forms: str = "bench") -> Measured:
     """One run after a short warm-up."""
-    run_load(port, key, clients, WARM_SECONDS)
+    run_load(port, key, clients, WARM_SECONDS, forms)
     server_before, postgres_before = cpu_of(pid), cpu_of(postgres_pid, children=True)
-    made = run_load(port, key, clients, seconds)
+    made = run_load(port, key, clients, seconds, forms)
     server_used, postgres_used = cpu_of(pid) - server_before, cpu_of(postgres_pid, children=True) - postgres_before
     times = sorted(made["times"])
     count = len(times)
@@ -222,8 +252,8 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.load:
-        port, key, clients, seconds = chosen.load.split(",")
-        sys.stdout.buffer.write(orjson.dumps(uvloop.run(load(int(port), key, int(clients), float(seconds)))))
+        port, key, clients, seconds, forms = chosen.load.split(",")
+        sys.stdout.buffer.write(orjson.dumps(uvloop.run(load(int(port), key, int(clients), float(seconds), forms))))
     elif chosen.serve:
         variant, port = chosen.serve.split(",")
         serve(variant, os.environ["BENCH_URL"], int(port))
@@ -268,10 +298,57 @@ def compare(clients: list[int], seconds: float) -> None:
                     f"{row.server_us:>10.0f} {row.postgres_us:>12.0f}",
                     flush=True,
                 )
+        cost_of_checks(postgres, url, key, clients, seconds)
     for count in clients:
         grouped, single = rows["grouped", count], rows["single", count]
         cpu = (single.server_us + single.postgres_us) / (grouped.server_us + grouped.postgres_us)
         print(f"grouped against single at {count} clients: {grouped.rate / single.rate:.1f} x the rate, 1/{cpu:.1f} of the CPU per request")
+
+
+def cost_of_checks(postgres: Any, url: str, key: str, clients: list[int], seconds: float) -> None:
+    """Forms without checks and with them, in turn on one server."""
+    from collect_pipelines.local.ports import free_port
+
+    publish_checked(url)
+    print(f"\nfive rules, phone and slang ({TERMS} terms) against no checks; answers besides: {', '.join(CHECKED_ANSWERS)}", flush=True)
+    print(
+        f"{'checks':>8} {'clients':>8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'server us':>10} {'more us':>8}", flush=True
+    )
+    port = free_port()
+    with server("grouped", url, port) as pid:
+        for count in clients:
+            before = 0.0
+            for forms in ("plain", "checked"):
+                row = measure("grouped", pid, postgres.pid, port, key, count, seconds, forms)
+                more = f"{row.server_us - before:>8.0f}" if before else ""
+                before = row.server_us
+                print(
+                    f"{'on' if forms == 'checked' else 'none':>8} {count:>8} {row.rate:>8.0f} {row.p50_ms:>8.1f} {row.p99_ms:>8.1f} "
+                    f"{row.failed:>7} {row.server_us:>10.0f} {more}",
+                    flush=True,
+                )
+
+
+def publish_checked(url: str) -> None:
+    """Both sets of forms, and a lexicon."""
+    from collect_pipelines.forms.definition import FormDefinition
+    from collect_pipelines.store.database import Database
+    from collect_pipelines.store.forms import publish_form
+    from collect_pipelines.store.references import replace_rows
+
+    pick = random.Random(11)
+    letters = "abcdefghijklmnoprstuvy"
+    words = {"".join(pick.choices(letters, k=pick.randint(5, 9))) for _ in range(2 * TERMS)}
+    terms = [{"term": word, "language": LANGUAGES[number % 3], "severity": "note"} for number, word in enumerate(sorted(words)[:TERMS])]
+    database = Database(url)
+    with database.begin() as connection:
+        replace_rows(connection, "default", "slang", "bench", "CC0-1.0", terms)
+        for number in range(FORMS):
+            for forms in ("plain", "checked"):
+                publish_form(
+                    connection, "default", FormDefinition.model_validate(checked_definition(f"{forms}{number}", forms == "checked"))
+                )
+    database.dispose()
 
 
 if __name__ == "__main__":
