@@ -1,7 +1,6 @@
 """Email addresses that can exist, in their normal form, and a hint where a well-known domain looks misspelt. Nothing is asked of DNS."""
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import ClassVar
 
 from pydantic import Field
@@ -10,12 +9,13 @@ from collect_pipelines.checks.interface import Check, CheckConfig, Draft, Refere
 from collect_pipelines.checks.places import TextAnswer, answers_of
 from collect_pipelines.checks.sentences import sentence
 from collect_pipelines.forms.definition import FormDefinition, label_in
-from collect_pipelines.forms.value_rules import is_email
+from collect_pipelines.forms.shapes import MAX_EMAIL, is_email
 from collect_pipelines.model import Finding
 
 __all__ = ["EmailCheck", "EmailConfig", "likely_domain"]
 
-MOST = 50  # addresses of one response; each costs about 50 us, and the check runs on the event loop
+MOST = 50  # addresses of one response
+MOST_MICROSECONDS = 3_500  # for all addresses of one response: the check runs on the event loop
 
 # Where most people who answer forms have their mail. The second line: as good, and one letter away from one of the first.
 WELL_KNOWN = frozenset({
@@ -23,6 +23,7 @@ WELL_KNOWN = frozenset({
     "googlemail.com", "protonmail.com", "hotmail.co.uk", "hotmail.fr", "yahoo.fr", "orange.fr", "hotmail.es", "yahoo.es",
 })  # fmt: skip
 ALSO_RIGHT = frozenset({"mail.com", "email.com", "ymail.com", "gmail.co", "yahoo.co", "live.co", "yahoo.ca", "outlook.co"})
+_KNOWN = tuple(sorted(WELL_KNOWN))
 
 
 class EmailConfig(CheckConfig):
@@ -56,13 +57,15 @@ class EmailCheck(Check):
     def check(self, response: Draft, form: FormDefinition) -> Sequence[Finding]:
         """A finding per address that can't exist, and a note per domain that looks misspelt."""
         findings = []
-        found = answers_of("email", form.answerable, response.answers)
-        for answer in islice(found, MOST):
+        left = MOST_MICROSECONDS
+        for count, answer in enumerate(answers_of("email", form.answerable, response.answers)):
+            left -= _microseconds(answer.text)
+            if count == MOST or left < 0:
+                findings.append(Finding("email.unjudged", sentence("unjudged", response.language, most=count), "flag"))
+                break
             finding = self._judge(answer, response)
             if finding is not None:
                 findings.append(finding)
-        if next(found, None) is not None:
-            findings.append(Finding("email.unjudged", sentence("unjudged", response.language, most=MOST), "flag"))
         return findings
 
     def _judge(self, answer: TextAnswer, response: Draft) -> Finding | None:
@@ -83,12 +86,19 @@ class EmailCheck(Check):
         return Finding("email.typo", told, "note", answer.place, label, {"suggestion": meant})
 
 
+def _microseconds(text: str) -> int:
+    """What judging it costs, at most: names beyond ASCII are translated letter by letter. Counted, so that load changes no verdict."""
+    if len(text) > MAX_EMAIL:
+        return 0
+    return 50 + len(text) if text.isascii() and "xn--" not in text.lower() else 200 + 6 * len(text)
+
+
 def likely_domain(domain: str, more: Sequence[str] = ()) -> str | None:
     """The well-known domain that this one is one slip away from; None when it is one itself, or near none."""
-    known = WELL_KNOWN.union(more)
-    if domain in known or domain in ALSO_RIGHT:
+    if domain in WELL_KNOWN or domain in more or domain in ALSO_RIGHT:
         return None
-    return next((one for one in (*more, *sorted(WELL_KNOWN)) if _one_slip(domain, one)), None)
+    near = (one for one in (*more, *_KNOWN) if -1 <= len(one) - len(domain) <= 1)
+    return next((one for one in near if _one_slip(domain, one)), None)
 
 
 def _one_slip(typed: str, meant: str) -> bool:

@@ -16,6 +16,7 @@ __all__ = ["ExactNumber", "canonical", "pointer_token", "read_json", "split_arra
 
 MAX_DEPTH = 32  # no form needs more than repeat rows; parsers and jsonb give up at about 1,000
 MAX_FIELDS = 2_000  # object members in one response, nested ones included
+MAX_ENTRIES = 5_000  # of all lists in one response; rows and choices that people give are some hundred
 MAX_NUMBER_CHARACTERS = 64  # more digits than any measurement has
 INTEGER_CHARACTERS = 20  # a sign and the 19 digits of 2^63
 EXACT_CHARACTERS = 16  # 15 significant digits and a point: a 64-bit float holds every such number exactly enough to print it back
@@ -70,6 +71,7 @@ def read_json(body: bytes) -> JsonValue:
     if (
         text.count("{") + text.count("[") > MAX_DEPTH
         or text.count(":") > MAX_FIELDS
+        or text.count(",") > MAX_ENTRIES
         or "\\u0000" in text
         or "\\ud" in text
         or "\\uD" in text
@@ -224,7 +226,7 @@ def _located(text: str) -> Problem:
 
 def _inspect(document: Any) -> None:
     """Walks the document in its own order; raises the Problem of the first thing that can't be kept."""
-    fields = 0
+    fields = entries = 0
     stack: list[tuple[Any, str, int]] = [(document, "#", 0)]
     while stack:
         value, pointer, depth = stack.pop()
@@ -243,6 +245,9 @@ def _inspect(document: Any) -> None:
                     _inspect_text(key, f"{pointer}/{pointer_token(key)}")
                 children = [(child, f"{pointer}/{pointer_token(key)}", depth + 1) for key, child in value.items()]
             else:
+                entries += len(value)
+                if entries > MAX_ENTRIES:
+                    raise Problem.at("too-many-fields", pointer, f"More than {MAX_ENTRIES:,} entries in lists.")
                 children = [(child, f"{pointer}/{index}", depth + 1) for index, child in enumerate(value)]
             stack.extend(reversed(children))
 

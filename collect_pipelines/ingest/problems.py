@@ -47,7 +47,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "duplicate-key": ProblemKind(400, "A key appears twice in one object", "Send each key once."),
     "depth": ProblemKind(400, "The JSON is nested too deeply", "Nest at most 32 levels."),
-    "too-many-fields": ProblemKind(400, "The JSON has too many fields", "Send at most 2,000 fields in one response."),
+    "too-many-fields": ProblemKind(
+        400, "The JSON has too many fields", "Send at most 2,000 fields, and 5,000 entries of lists, in one response."
+    ),
     "encoding-corrupt": ProblemKind(400, "The body can't be decompressed", "Send one complete gzip stream, or the plain body."),
     "http-syntax": ProblemKind(400, "This is not an HTTP/1.1 request", "Use an HTTP client library; send one valid Content-Length."),
     "idempotency-key-format": ProblemKind(

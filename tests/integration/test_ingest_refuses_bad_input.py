@@ -57,6 +57,8 @@ BODIES: dict[str, tuple[bytes, int, str, str]] = {
     "33 levels": (body('{"head": ' + "[" * 32 + "]" * 32 + "}"), 400, "depth", "#/answers/head" + "/0" * 30),
     "100,000 levels": (b"[" * 100_000, 400, "depth", "#"),
     "10,000 fields": (body(json.dumps({f"k{number}": 1 for number in range(10_000)})), 400, "too-many-fields", "#/answers"),
+    "10,000 empty rows": (body(json.dumps({"rows": [{}] * 10_000})), 400, "too-many-fields", "#/answers/rows"),
+    "10,000 choices": (body(json.dumps({"water": ["a"] * 10_000})), 400, "too-many-fields", "#/answers/water"),
     "unknown question": (body('{"head": "a", "hed": "b"}'), 422, "answers-rejected", "#/answers/hed"),
     "wrong type": (body('{"head": 5}'), 422, "answers-rejected", "#/answers/head"),
     "text for integer": (body('{"head": "a", "members": "4"}'), 422, "answers-rejected", "#/answers/members"),

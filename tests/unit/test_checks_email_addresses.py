@@ -111,6 +111,15 @@ def test_so_many_addresses_are_judged_and_the_rest_is_told() -> None:
     assert len(noted) == MOST
 
 
+def test_addresses_that_are_costly_to_judge_are_fewer_whatever_the_machine_is_busy_with() -> None:
+    costly = "a@" + "é" * 50 + ".org"
+    found, noted = check({"members": [{"own": costly}] * 20})
+
+    assert [finding.code for finding in found] == ["email.unjudged"]
+    assert len(noted) == 6
+    assert "6" in found[0].message
+
+
 def test_the_question_decides_between_reject_and_flag_and_the_message_is_in_the_callers_language() -> None:
     found, _ = check({"mail": "a..b@example.org"}, form(on_violation="flag"), language="hi-IN")
 

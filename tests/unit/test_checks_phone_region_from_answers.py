@@ -136,3 +136,10 @@ print(sorted(set(sys.modules) - before))
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert loaded.strip() == "[]"
+
+
+def test_long_runs_of_signs_in_a_number_mean_nothing() -> None:
+    for number in (f"98450{' ' * 40}12345", f"+91{'-' * 30}9845012345", f"  {INDIAN}  "):
+        found, noted = check({"country": "india", "phone": number})
+
+        assert (found, noted["phone"]["e164"]) == ([], "+919845012345")
