@@ -77,8 +77,8 @@ class RuleSet:
         found: dict[str, list[int]] = {}
         for part in self.parts:
             # a rule that has no answer for a row (null) is not broken by it
-            masks = prepared.select(part.columns).select(rule.broken.fill_null(False).alias(rule.name) for rule in part.rules)
-            found |= {name: masks[name].arg_true().to_list() for name in masks.columns}
+            rows = (rule.broken.fill_null(False).arg_true().implode().alias(rule.name) for rule in part.rules)
+            found |= prepared.select(part.columns).select(rows).row(0, named=True)
         return found
 
     def _prepared(self, frame: pl.DataFrame) -> pl.DataFrame:

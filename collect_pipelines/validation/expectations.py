@@ -10,6 +10,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # GX 1.24 has no analyti
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # GX imports modules that Python has deprecated
     import great_expectations
+    from great_expectations.compatibility.pydantic import PrivateAttr
     from great_expectations.core.metric_domain_types import MetricDomainTypes
     from great_expectations.core.result_format import ResultFormat
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -81,7 +82,20 @@ def _carried(execution_engine: Any, metric_domain_kwargs: dict[str, Any]) -> Jud
     return judged
 
 
-class ExpectFormRule(BatchExpectation):
+class _Told(BatchExpectation):
+    """An expectation that builds its configuration once: Great Expectations asks for it some twenty times per validation."""
+
+    _told: Any = PrivateAttr(default=None)
+
+    @property
+    def configuration(self) -> Any:
+        """What identifies the expectation. Its fields never change once it is made."""
+        if self._told is None:
+            self._told = super().configuration
+        return self._told
+
+
+class ExpectFormRule(_Told):
     """Expect every response to keep one rule of its form version."""
 
     rule: str
@@ -93,7 +107,7 @@ class ExpectFormRule(BatchExpectation):
         return {"success": not failing, "result": {"unexpected_count": len(failing), "unexpected_index_list": failing}}
 
 
-class ExpectFormRules(BatchExpectation):
+class ExpectFormRules(_Told):
     """Expect every response to keep all rules of its form version: for forms with very many of them."""
 
     metric_dependencies: ClassVar[tuple[str, ...]] = (RULES_METRIC,)
@@ -105,7 +119,7 @@ class ExpectFormRules(BatchExpectation):
         return {"success": not failing, "result": result}
 
 
-class ExpectBatchRule(BatchExpectation):
+class ExpectBatchRule(_Told):
     """Expect the batch as a whole, beside the batches before it, to keep one rule of the form. Never about a single response."""
 
     rule: str

@@ -77,12 +77,17 @@ def _over_many(rule: FormRule) -> str:
     if rule.kind == "complete":
         return f"{rule.complete} is answered in {rule.at_least:.0%} of the responses of the last {rule.last} batches"
     if rule.kind == "volume":
-        return f"a batch has {_range(rule)} responses"
+        return f"responses in a batch: {_range(rule)}"
     return f"{rule.distribution} stays within {rule.tolerance:g} of the last {rule.last} batches"
 
 
 def _range(rule: FormRule) -> str:
     low, high = (rule.volume.min, rule.volume.max) if rule.volume else (None, None)
-    parts = [f"at least {low:,}"] * (low is not None) + [f"at most {high:,}"] * (high is not None)
-    parts += [f"up to {rule.factor:g} times more or fewer than the mean of the last {rule.last}"] * (rule.factor is not None)
+    parts = []
+    if low is not None:
+        parts.append(f"at least {low:,}")
+    if high is not None:
+        parts.append(f"at most {high:,}")
+    if rule.factor is not None:
+        parts.append(f"up to {rule.factor:g} times more or fewer than the mean of the last {rule.last}")
     return ", ".join(parts)

@@ -109,11 +109,15 @@ def rule_value(text: pl.Expr, question_type: str) -> pl.Expr:
     Times are texts `HH:MM:SS`; a repeat is a list of as many entries as it has rows; geopoints and files stay JSON.
     """
     if question_type == "select_one":
-        return _own_words_kept(choice(text)).str.replace(OTHER_MARK, OTHER_PREFIX, literal=True)
+        code = choice(text)
+        said = pl.when(~code.str.strip_prefix(OTHER_MARK).str.contains(BLANK)).then(code)
+        return said.str.replace(OTHER_MARK, OTHER_PREFIX, literal=True)
     if question_type == "select_multiple":
         given = choices(text)
-        codes = given.list.eval(_own_words_kept(pl.element()).str.replace(OTHER_MARK, OTHER_PREFIX, literal=True))
-        return pl.when((given.list.len() > 0) & ~codes.list.eval(pl.element().is_null()).list.any()).then(codes)
+        own = pl.element().str.starts_with(OTHER_MARK)
+        silent = given.list.eval(own & pl.element().str.strip_prefix(OTHER_MARK).str.contains(BLANK)).list.any()
+        codes = given.list.eval(pl.element().str.replace(OTHER_MARK, OTHER_PREFIX, literal=True))
+        return pl.when((given.list.len() > 0) & ~silent).then(codes)
     if question_type == "time":
         return pl.when(text.str.contains(TIME)).then((text + ":00").str.head(len("09:30:00")))
     if question_type == "repeat":
@@ -121,11 +125,6 @@ def rule_value(text: pl.Expr, question_type: str) -> pl.Expr:
     if question_type in VALUE_TYPES:
         return typed(text, question_type)
     return pl.when(answered(text, question_type)).then(text)
-
-
-def _own_words_kept(code: pl.Expr) -> pl.Expr:
-    """Null for a blank code, and for own words that say nothing."""
-    return pl.when(~code.str.strip_prefix(OTHER_MARK).str.contains(BLANK)).then(code)
 
 
 def _rows(texts: pl.Series) -> pl.Series:

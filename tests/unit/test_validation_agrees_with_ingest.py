@@ -261,7 +261,7 @@ FITTING = st.fixed_dictionaries(
 
 
 @given(st.lists(FITTING, min_size=1, max_size=25))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_rules_of_the_form_are_judged_alike_where_answers_have_their_type(answers: list[dict[str, Any]]) -> None:
     assert disagreements(FORM, answers) == []
 
