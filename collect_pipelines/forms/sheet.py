@@ -6,12 +6,11 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from collect_pipelines.forms.conditions import Broken, Conditions, is_unanswered
-from collect_pipelines.forms.constraints import all_of, severity_of
+from collect_pipelines.forms.constraints import severity_of
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in
 from collect_pipelines.forms.messages import say
 from collect_pipelines.forms.value_rules import Violation, quick_of, rule_of
 from collect_pipelines.model import Finding
-from collect_pipelines.rules.evaluate import compiled
 
 __all__ = ["MAX_FINDINGS", "Around", "Sheet"]
 
@@ -38,7 +37,7 @@ class Around(NamedTuple):
 class Sheet:
     """Made once per form version, then used for every response."""
 
-    __slots__ = ("_conditions", "_fits", "_former", "_kept", "_labels", "_order", "_questions", "_required", "_retired", "_rows", "_rules")
+    __slots__ = ("_conditions", "_fits", "_former", "_labels", "_order", "_questions", "_required", "_retired", "_rows", "_rules")
 
     def __init__(self, questions: Sequence[Question], form: FormDefinition, labels: Mapping[str, dict[str, str]]) -> None:
         """questions: of the sheet, groups opened. labels: of all questions of the form, by key."""
@@ -47,10 +46,7 @@ class Sheet:
         self._former = {former: question.key for question in questions for former in question.was}
         self._order = {key: place for place, key in enumerate(self._questions)}
         self._rules = {key: rule_of(question) for key, question in self._questions.items()}
-        quick = {key: quick_of(question) for key, question in self._questions.items()}
-        self._fits = {key: one.fits for key, one in quick.items()}
-        nodes = [node for one in quick.values() for node in one.nodes]
-        self._kept = compiled(all_of(nodes)) if nodes else None
+        self._fits = {key: quick_of(question) for key, question in self._questions.items()}
         always = [question for question in questions if question.key not in form.checked.relevance]
         self._required = tuple(question.key for question in always if question.required and question.retired is None)
         self._retired = frozenset(key for key, question in self._questions.items() if question.retired is not None)
@@ -61,7 +57,7 @@ class Sheet:
         """What the answers break, in the order of the form, then unknown questions."""
         broken: list[Broken] = []
         unknown: list[str] = []
-        if self._doubts(answers, around.now):
+        if self._doubts(answers):
             broken, unknown = self._judged(answers)
         for key in self._required:
             if is_unanswered(answers.get(key)):
@@ -83,14 +79,14 @@ class Sheet:
         broken = self._conditions.broken(whole, values, around.now)
         return list(self._of_rows(key, rows, around._replace(values=values, asked=around.asked and not _is_irrelevant(key, broken))))
 
-    def _doubts(self, answers: Mapping[str, Any], now: datetime) -> bool:
+    def _doubts(self, answers: Mapping[str, Any]) -> bool:
         """Whether some answer may not be fine by itself; the quick way through for nearly every response."""
         all_fits = self._fits
         for key, value in answers.items():
             fits = all_fits.get(key)
             if fits is None or (value is not None and not fits(value)):
                 return True
-        return self._kept is not None and self._kept(answers, now) not in ("kept", "missing")
+        return False
 
     def _judged(self, answers: Mapping[str, Any]) -> tuple[list[Broken], list[str]]:
         """What each answer breaks by itself, and the keys that no question has."""

@@ -1,8 +1,9 @@
 """What one answer must be, compiled per question into a function that is fast when nothing is wrong."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from collect_pipelines.forms.constraints import Constraint, all_of, constraints_of
@@ -12,13 +13,13 @@ from collect_pipelines.forms.faults import INTEGER_HIGH, INTEGER_LOW, TEXT_TYPES
 from collect_pipelines.forms.shapes import is_boolean, is_email, is_file, is_geopoint, is_other, is_phone, is_scalar, is_url
 from collect_pipelines.rules.evaluate import compiled, value_of
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
-from collect_pipelines.rules.nodes import Node
+from collect_pipelines.rules.nodes import Call, Field, Literal
 
-__all__ = ["Quick", "Rule", "Violation", "is_email", "is_url", "quick_of", "rule_of"]
+__all__ = ["Rule", "Violation", "is_email", "is_url", "quick_of", "rule_of"]
 
 _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)  # constraints of one answer know no today() and now()
 _FORMATS = {"email": is_email, "url": is_url, "phone": is_phone}
-_READERS: dict[str, Callable[[str], Any]] = {"date": read_date, "time": read_time, "datetime": read_datetime}
+MAX_FLOAT = sys.float_info.max
 _RELATIONS = frozenset({"required", "irrelevant", "choice.filtered"})  # judged with the answers beside it, by forms.answers
 
 
@@ -33,15 +34,6 @@ class Violation:
 
 Rule = Callable[[Any], tuple[Violation, ...]]
 _FINE: tuple[Violation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """How to see at once that an answer is fine: `fits`, and every node is true, or missing, of the answers as they are."""
-
-    fits: Callable[[Any], bool]
-    """Never true for an answer of the wrong type or format; may be false for one that is fine."""
-    nodes: tuple[Node, ...] = ()
 
 
 def rule_of(question: Question) -> Rule:
@@ -64,49 +56,99 @@ def rule_of(question: Question) -> Rule:
     return _shape_rule(kind, {"boolean": is_boolean, "geopoint": is_geopoint, "file": is_file, "hidden": is_scalar}[kind])
 
 
-def quick_of(question: Question) -> Quick:
-    """The quick way for a question; an answer that it doubts goes to `rule_of`."""
+def quick_of(question: Question) -> Callable[[Any], bool]:
+    """
+    How to see at once that an answer is fine; what it doubts goes to `rule_of`.
+
+    Never true for an answer that breaks something; may be false for one that is fine.
+    """
     kind = question.type
-    nodes = tuple(one.node for one in _constraints(question))
-    if kind in TEXT_TYPES:
-        return Quick(_quick_text(_FORMATS.get(kind)), nodes)
-    if kind in ("integer", "rating"):
-        return Quick(lambda value: type(value) is int and INTEGER_LOW <= value <= INTEGER_HIGH, nodes)
-    if kind == "decimal":
-        # Comparing an integer before it becomes a float can only doubt, as rounding keeps the order.
-        return Quick(
-            lambda value: (type(value) is float and value - value == 0) or (type(value) is int and abs(value) <= INTEGER_HIGH), nodes
-        )
     if kind in ("select_one", "select_multiple"):
-        return _quick_choices(question, nodes)
-    if kind in TIME_TYPES and not nodes:
-        read = _READERS[kind]
-        return Quick(lambda value: type(value) is str and read(value) is not None)
-    if kind == "repeat":
-        return Quick(lambda value: type(value) is list, nodes)
+        return _quick_choices(question)
+    if kind in _QUICK and (bounds := _bounds_of(question)) is not None:
+        return _QUICK[kind](*bounds)
     rule = rule_of(question)
-    return Quick(lambda value: not rule(value))
+    return lambda value: not rule(value)
 
 
-def _quick_text(fits: Callable[[str], bool] | None) -> Callable[[Any], bool]:
-    if fits is None:
-        return lambda value: type(value) is str
-    return lambda value: type(value) is str and (not value or fits(value))
+def _bounds_of(question: Question) -> tuple[Any, Any] | None:
+    """The least and the greatest that the nodes of a question allow its answer, or the size of it; None when they say more than that."""
+    lows, highs = [], []
+    for one in _constraints(question):
+        match one.node:
+            case Call(">=", (Field() | Call("size", (Field(),)), Literal(bound))):
+                lows.append(bound)
+            case Call("<=", (Field() | Call("size", (Field(),)), Literal(bound))):
+                highs.append(bound)
+            case _:
+                return None
+    return max(lows, default=None), min(highs, default=None)
 
 
-def _quick_choices(question: Question, nodes: tuple[Node, ...]) -> Quick:
+def _quick_integer(low: int | None, high: int | None) -> Callable[[Any], bool]:
+    least, most = INTEGER_LOW if low is None else low, INTEGER_HIGH if high is None else high
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _quick_decimal(low: float | None, high: float | None) -> Callable[[Any], bool]:
+    # An integer is compared before it becomes a float, which keeps the order. The defaults leave out infinity; NaN is in no bounds.
+    least, most = -MAX_FLOAT if low is None else low, MAX_FLOAT if high is None else high
+    return lambda value: (type(value) is float or type(value) is int) and least <= value <= most
+
+
+def _quick_size(kind: type[Sized], fits: Callable[[Any], bool] | None = None) -> Callable[[int | None, int | None], Callable[[Any], bool]]:
+    """For texts and lists; an empty one is no answer."""
+
+    def quick(low: int | None, high: int | None) -> Callable[[Any], bool]:
+        least, most = low or 0, INTEGER_HIGH if high is None else high
+        if fits is not None:
+            return lambda value: type(value) is kind and (not value or (least <= len(value) <= most and fits(value)))
+        if low is None and high is None:
+            return lambda value: type(value) is kind
+        return lambda value: type(value) is kind and (not value or least <= len(value) <= most)
+
+    return quick
+
+
+def _quick_moment(
+    read: Callable[[str], Any], least: Any, most: Any, of: Callable[[Any], Any]
+) -> Callable[[Any, Any], Callable[[Any], bool]]:
+    """read: of an answer. least, most: that can be read. of: makes of a bound what `read` makes of an answer."""
+
+    def quick(low: Any, high: Any) -> Callable[[Any], bool]:
+        first, last = least if low is None else of(low), most if high is None else of(high)
+        return lambda value: type(value) is str and (moment := read(value)) is not None and first <= moment <= last
+
+    return quick
+
+
+_QUICK: Mapping[str, Callable[[Any, Any], Callable[[Any], bool]]] = {
+    "text": _quick_size(str),
+    **{kind: _quick_size(str, fits) for kind, fits in _FORMATS.items()},
+    "integer": _quick_integer,
+    "rating": _quick_integer,
+    "decimal": _quick_decimal,
+    "date": _quick_moment(read_date, date.min, date.max, datetime.date),
+    "time": _quick_moment(read_time, time.min, time.max, time.fromisoformat),
+    "datetime": _quick_moment(read_datetime, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), lambda moment: moment),
+    "repeat": _quick_size(list),
+}
+
+
+def _quick_choices(question: Question) -> Callable[[Any], bool]:
     rule = _select_one_rule(question)
     fine = frozenset(choice.code for choice in question.choices if not rule(choice.code))  # what the compiled node says of each code
     if question.type == "select_one":
-        return Quick(lambda value: type(value) is str and value in fine)
+        return lambda value: type(value) is str and value in fine
+    within = _quick_size(list)(*(_bounds_of(question) or (1, 0)))
 
     def fits(value: Any) -> bool:
         try:
-            return type(value) is list and len(set(value)) == len(value) and fine.issuperset(value)
+            return within(value) and len(set(value)) == len(value) and fine.issuperset(value)
         except TypeError:  # an answer in own words is an object
             return False
 
-    return Quick(fits, nodes)
+    return fits
 
 
 def _constraints(question: Question, *, each: bool = False) -> list[Constraint]:

@@ -59,7 +59,7 @@ def _integer(answer: Any) -> int | None:
 
 
 def _decimal(answer: Any) -> float | None:
-    if type(answer) is not float and type(answer) is not int:
+    if isinstance(answer, bool) or not isinstance(answer, int | float):  # also the door's ExactNumber, a float with its own text
         return None
     try:
         number = float(answer)

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from collect_pipelines.forms.answers import answer_schema, check_answers
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.messages import LANGUAGES, say
+from collect_pipelines.forms.value_rules import quick_of, rule_of
+from collect_pipelines.ingest.door import read_json
 
 AB = [{"code": "a", "label": "A"}, {"code": "b", "label": "B"}, {"code": "z", "label": "Z", "retired": True}]
 
@@ -304,6 +306,51 @@ def test_no_value_raises_and_what_the_schema_refuses_is_refused(index: int, valu
 
     if list(Draft202012Validator(answer_schema(asked)).iter_errors({"q": value})):
         assert found
+
+
+BOUNDED: list[tuple[dict[str, Any], st.SearchStrategy[Any]]] = [
+    ({"type": "integer", "min": -2, "max": 3}, st.integers(-5, 5) | st.integers()),
+    ({"type": "rating"}, st.integers(-1, 7)),
+    ({"type": "decimal", "min": -0.5, "max": 2**53}, st.floats() | st.integers(-2, 2) | st.integers(2**53 - 2, 2**53 + 2) | st.integers()),
+    ({"type": "decimal"}, st.floats() | st.integers()),
+    ({"type": "text", "min_length": 1, "max_length": 2}, st.text(max_size=4)),
+    ({"type": "email", "max_length": 6}, st.sampled_from(["", " ", "a@b.c", "a@b.co", "a@b.com", "a@b"])),
+    ({"type": "select_multiple", "choices": AB, "min": 2, "max": 2}, st.lists(st.sampled_from(["a", "b", "z", "c"]), max_size=4)),
+    ({"type": "repeat", "min": 1, "max": 2, "questions": [{"key": "r", "type": "text"}]}, st.lists(st.just({}), max_size=4)),
+    ({"type": "date", "min": "2026-01-30", "max": "2026-02-01"}, st.dates().map(str) | st.sampled_from(["2026-01-31", "2026-02-02", "x"])),
+    (
+        {"type": "time", "min": "09:30", "max": "09:31"},
+        st.times().map(lambda at: at.isoformat("minutes")) | st.sampled_from(["09:30:00", "9"]),
+    ),
+    (
+        {"type": "datetime", "min": "2026-01-31T09:30:00Z"},
+        st.sampled_from(["2026-01-31T15:00:00+05:30", "2026-01-31T09:29:59.999999999Z", "0001-01-01T00:00:00+01:00", "x"]),
+    ),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_quick_way_through_lets_nothing_pass_that_the_rule_refuses(data: st.DataObject) -> None:
+    asked, values = data.draw(st.sampled_from(BOUNDED))
+    question = form({"key": "q", **asked}).by_key["q"]
+    quick, rule = quick_of(question), rule_of(question)
+    for value in (data.draw(values), data.draw(SHAPES)):
+        if value is not None and quick(value):
+            assert rule(value) == ()
+
+
+def test_the_quick_way_lets_sound_answers_through() -> None:
+    slow = [(asked, value) for asked, value in GOOD if not quick_of(form({"key": "q", **asked}).by_key["q"])(value)]
+
+    assert [asked["type"] for asked, _ in slow] == ["select_one", "select_multiple"]  # own words are looked at more closely
+
+
+def test_a_decimal_that_no_float_holds_exactly_is_a_number_with_bounds() -> None:
+    exact = read_json(b"[1.30000000000000004, 0.12345678901234567890123]")
+    assert isinstance(exact, list)
+
+    assert [codes({"type": "decimal", "max": 1}, value) for value in exact] == [["max"], []]
 
 
 def test_required_questions_are_required_in_the_schema() -> None:
