@@ -129,7 +129,7 @@ class _Reading:
             elif column.name not in blank and not (start == 0 and self._ids is not None):
                 draft = single_draft(column.decide(), column, column.label)
                 if len(self._table.header) > 1:
-                    draft.metadata["header"] = [row[start] for row in self._table.header]
+                    draft.metadata |= {"column": column.name, "header": [row[start] for row in self._table.header]}
                 yield draft
 
     def facts(self) -> Iterator[str]:

@@ -42,9 +42,11 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
     """
     Response id (None without an id column) and answers of one row.
 
-    A column is recognised by its header (`metadata.column` of the question if given, a label in any language, or the key); a choice by
-    its label or code. Questions that `infer` put together from several columns are recognised by the names in their metadata, and
-    cells are read in the format that is recorded there, else as plain ones. An empty cell is unanswered, text is kept as it is.
+    A column is recognised by its header (`metadata.column` of the question if given, a label in any language, the key, or one it was
+    renamed from); a choice by its label or code. Questions that `infer` put together from several columns are recognised by the names
+    in their metadata, and cells are read in the format that is recorded there, else as plain ones. An empty cell is unanswered, text
+    is kept as it is.
+
     Raises Invalid naming the column, never the cell's content.
     """
     layout = _layout(definition)
@@ -115,6 +117,9 @@ def _make_layout(definition: FormDefinition) -> Layout:
             layout.setdefault(label, whole[next(iter(keys))])
     for key, put in whole.items():
         layout.setdefault(key, put)
+    for question in definition.answerable:
+        for former in question.was:
+            layout.setdefault(former, whole[question.key])  # a file that was made before the question was renamed
     return layout
 
 

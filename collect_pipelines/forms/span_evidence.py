@@ -70,8 +70,8 @@ class SpanEvidence:
         )
         if unchosen:
             draft.metadata["unchosen"] = unchosen
-        if self._top[-1]:
-            draft.metadata["repeated_header"] = True
+        if any(self._top[1:]):
+            draft.metadata["header"] = list(self._top)
         yield draft
         if self._own is not None:
             yield from self._own_words(draft, keeps_own)
@@ -81,6 +81,8 @@ class SpanEvidence:
         if kept:
             draft.metadata["other_column"] = own.name
             draft.metadata["other_label"] = self._below[-1]
+            if "header" in draft.metadata and not draft.marked:
+                draft.metadata["other_header"] = self._top[-1]
             draft.why += f", and {own.name!r} is for own words"
         else:
             why = "text, because not every one of its answers could be kept as own words of the question before"
@@ -155,7 +157,7 @@ class SpanEvidence:
 
     def _single(self, decision: Decision, place: int, label: str) -> Draft:
         draft = single_draft(decision, self._columns[place], label)
-        draft.metadata["header"] = [self._top[place], self._below[place]]
+        draft.metadata |= {"column": draft.metadata.get("column", label), "header": [self._top[place], self._below[place]]}
         return draft
 
 

@@ -137,14 +137,15 @@ def _first(rows: Sequence[Sequence[str]]) -> int:
     """
     Place of the header: after lines of titles, if any.
 
-    A title is one cell in a line of its own, or one cell of several with a blank line below the titles. Else it is the header.
+    A title is one cell in a line of its own, or one cell of several with a blank line below the titles; else it is the header. Below
+    the header there are rows as long as it is: a table of one column may hold commas, too.
     """
-    for place, cells in enumerate(rows[: MAX_PREAMBLE + 1]):
-        if sum(map(bool, cells)) > 1:
-            above = rows[:place]
-            titles = all(len(row) <= 1 for row in above) or not any(above[-1])
-            return place if len(cells) > 2 and titles else 0
-    return 0
+    place = next((place for place, cells in enumerate(rows[: MAX_PREAMBLE + 1]) if sum(map(bool, cells)) > 1), 0)
+    above, header, below = rows[:place], rows[place] if rows else [], [row for row in rows[place + 1 :] if any(row)]
+    titles = place > 0 and (all(len(row) <= 1 for row in above) or not any(above[-1]))
+    named = len(header) > 2 and all(header) and len(set(header)) == len(header)
+    regular = len(below) > 1 and all(len(row) == len(header) and row != header for row in below)
+    return place if titles and named and regular else 0
 
 
 def _delimiter(path: Path, encoding: str) -> str:

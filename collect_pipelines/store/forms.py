@@ -187,7 +187,7 @@ def _insert_version(connection: Connection, form_id: int, number: int, definitio
 def _question_rows(questions: tuple[Question, ...], parent: str | None) -> Iterator[dict[str, Any]]:
     for item in questions:
         document = item.model_dump(mode="json", exclude_defaults=True)
-        bounds = ("min", "max", "min_length", "max_length", "pattern", "region", "other", "on_violation")
+        bounds = ("min", "max", "min_length", "max_length", "pattern", "region", "other", "on_violation", "was")
         yield {
             "key": item.key,
             "parent": parent,

@@ -44,16 +44,17 @@ def _column(question: Question) -> str:
 def _headers(question: Question, two: bool) -> Iterator[tuple[str, list[str]]]:
     facts = question.metadata
     label = question.label.get("en", "")
+    tops = facts["header"] if "columns" in facts and "header" in facts else [label, *[""] * len(question.choices)]
     if question.type == "group":
         for inner in question.questions:
             yield from _headers(inner, two)
     elif "columns" in facts:
         for place, choice in enumerate(question.choices):
-            yield facts["columns"][choice.code], [label if place == 0 or "repeated_header" in facts else "", choice.label["en"]]
+            yield facts["columns"][choice.code], [tops[place], choice.label["en"]]
     else:
         yield _column(question), facts["header"] if two else [label]
     if "other_column" in facts:
-        yield facts["other_column"], [label if "repeated_header" in facts else "", facts["other_label"]]
+        yield facts["other_column"], [tops[-1] if "columns" in facts else facts["other_header"], facts["other_label"]]
 
 
 def _cells(question: Question, answers: dict[str, Any]) -> Iterator[tuple[str, str]]:

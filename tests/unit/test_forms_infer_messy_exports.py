@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from collect_pipelines.cli import collect
 from collect_pipelines.errors import Invalid
@@ -450,6 +452,13 @@ def test_two_columns_that_contradict_each_other_are_refused_not_merged(tmp_path:
         submission_of_row(form, {**base, "(column 13)": "x"})
 
 
+def test_a_file_with_the_key_a_question_had_before_is_read() -> None:
+    question = {"key": "monthly_income", "type": "integer", "label": "Monthly income", "was": ["income"]}
+    form = FormDefinition.model_validate({"form": "f", "title": "F", "questions": [question]})
+
+    assert submission_of_row(form, {"income": "5"})[1] == {"monthly_income": 5}
+
+
 def test_every_date_of_a_year_comes_back_in_every_spelling() -> None:
     for cell in ("31/12/25", "31-Dec-2025", "12.31.2025 11:59:59 pm", "2025/12/31T23:59"):
         for found in moment_formats(cell, 2026, "America/New_York"):
@@ -467,3 +476,42 @@ def test_the_command_says_what_it_decided(tmp_path: Path) -> None:
     assert run.exit_code == 0
     assert read_form(document["definition"]).form == "survey"
     assert any("Asia/Kolkata is assumed" in decision for decision in document["decisions"])
+
+
+WORDS = st.sampled_from(["", "", "Good", "Bad", " ", "1", "0", "Other", "x", "a; b", "05/06/2025", "1,5"])
+
+
+@st.composite
+def surveys(draw: st.DrawFn) -> list[list[str]]:
+    """Exports with two header rows: any mix of questions with one column and with several, and any cells below."""
+    top, below, kinds = ["ID"], [""], []
+    for number in range(draw(st.integers(1, 4))):
+        labels = draw(st.lists(st.sampled_from(["Good", "Bad", "x", "1", "Other (please specify)"]), min_size=1, max_size=4))
+        repeated = draw(st.booleans())
+        top += [f"Q{number}", *([f"Q{number}" if repeated else ""] * (len(labels) - 1))]
+        below += labels if len(labels) > 1 else [draw(st.sampled_from(["", "Response"]))]
+        kind = draw(st.sampled_from(["own option", "mark", "words"]))
+        kinds += [(kind, label) for label in labels]
+    rows = []
+    for number in range(draw(st.integers(0, 12))):
+        cells = [
+            draw(st.sampled_from(["", label]))
+            if kind == "own option"
+            else draw(st.sampled_from(["1", "0"]))
+            if kind == "mark"
+            else draw(WORDS)
+            for kind, label in kinds
+        ]
+        rows.append([str(number + 1), *cells])
+    return [top, below, *rows]
+
+
+@settings(max_examples=100, deadline=None)
+@given(surveys())
+def test_any_export_with_two_header_rows_is_given_back_cell_by_cell(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    assume(any(rows[1]))
+    path = written(tmp_path_factory.mktemp("survey"), rows)
+
+    assert again(inferred(path, header_rows=2), path) == rows
