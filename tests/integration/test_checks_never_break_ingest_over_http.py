@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from collect_pipelines.local.postgres import EmbeddedPostgres
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.references import add_rows
 from tests.integration.ingest_server import IngestProcess, client_of, cloned, ingest, make_key, publish, wait_for
 from tests.strangers import install
 
@@ -35,25 +37,36 @@ def slug(do: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(
-    postgres: EmbeddedPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[IngestProcess, str]]:
+def database_address(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    with cloned(postgres, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def server(database_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IngestProcess, str]]:
     strange = install(tmp_path_factory.mktemp("strange"))
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", str(strange))
     patch.setenv("SOMETHING_SECRET", SECRET)
-    with cloned(postgres, template_database) as url:
-        for do in HOSTILE:
-            publish(url, definition(slug(do), config={"do": do, "megabytes": 100}))
-        for name in ("sound", "told", "stuck"):
-            publish(url, definition(name, config={"do": "as told"}))
-        publish(url, definition("sent-back", config={"do": "exit"}, on_error="reject"))
-        publish(url, definition("never-imported", "hangs_on_import"))
-        publish(url, definition("not-installed", "not_installed"))
-        key = make_key(url, "ingest", "read")
-        with ingest(url, tmp_path_factory.mktemp("ingest"), check_pause_seconds=0.7, check_memory_mb=300) as running:
-            yield running, key
+    url = database_address
+    for do in HOSTILE:
+        publish(url, definition(slug(do), config={"do": do, "megabytes": 100}))
+    for name in ("sound", "told", "stuck"):
+        publish(url, definition(name, config={"do": "as told"}))
+    publish(url, definition("sent-back", config={"do": "exit"}, on_error="reject"))
+    publish(url, definition("recogniser", "recogniser"))
+    publish(url, definition("never-imported", "hangs_on_import"))
+    publish(url, definition("not-installed", "not_installed"))
+    key = make_key(url, "ingest", "read")
+    with ingest(url, tmp_path_factory.mktemp("ingest"), check_pause_seconds=0.7, check_memory_mb=300) as running:
+        yield running, key
     patch.undo()
+
+
+def noted(reply: httpx.Response) -> dict[str, Any]:
+    """What the recogniser was told."""
+    findings = [finding for check in reply.json()["checks"] for finding in check["findings"] if finding["code"] == "told"]
+    return dict(findings[0]["data"]) if findings else {}
 
 
 def metric(client: httpx.Client, line: str) -> float:
@@ -138,6 +151,25 @@ def test_a_plug_in_that_never_comes_up_holds_up_nothing_but_itself(server: tuple
 
         assert (reply.status_code, outcome(reply)) == (201, "error")
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_check_in_a_process_is_told_earlier_responses_and_the_lists_of_the_organization(
+    server: tuple[IngestProcess, str], database_address: str
+) -> None:
+    running, key = server
+    with client_of(running, key) as client:
+        wait_for(lambda: noted(send(client, "recogniser", "nobody")) != {}, "the check did not come up")
+        first = send(client, "recogniser", "Asha")
+        second = send(client, "recogniser", "Asha")
+
+        assert noted(first) == {"earlier": [], "words": []}
+        assert [[name, response_id] for name, response_id, _ in noted(second)["earlier"]] == [["name", first.json()["id"]]]
+
+        database = Database(database_address)
+        with database.begin() as connection:
+            add_rows(connection, "default", "words", "a test", "none", [{"term": "jugaad"}])
+        database.dispose()
+        wait_for(lambda: [row["term"] for row in noted(send(client, "recogniser"))["words"]] == ["jugaad"], "the change was not seen")
 
 
 def test_nothing_a_check_was_given_or_printed_is_in_the_log(server: tuple[IngestProcess, str]) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from collect_pipelines.cli import collect
 from collect_pipelines.cli.plugin_skeletons import write_check
 from collect_pipelines.forms.reading import read_form
+from collect_pipelines.settings import Settings
 from tests.strangers import install
 
 
@@ -112,3 +113,10 @@ def test_nothing_is_overwritten(package: Path) -> None:
 
     assert "exists already" in said.output
     assert (package / "pyproject.toml").read_text() == before
+
+
+def test_the_trusted_distributions_survive_being_handed_to_another_process() -> None:
+    settings = Settings(trusted_plugins=("collect-pipelines", "strange-checks"))
+
+    assert settings.as_environment()["COLLECT_TRUSTED_PLUGINS"] == "collect-pipelines,strange-checks"
+    assert Settings.from_environment(settings.as_environment()) == settings
