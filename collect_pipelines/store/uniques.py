@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from collect_pipelines.store.tables import unique_progress, unique_value
+from collect_pipelines.store.tables import unique_progress
 
-__all__ = ["Holding", "held_by", "holders_of", "record_holdings", "unique_progress_of"]
+__all__ = ["Holding", "first_holders", "held_by", "record_holdings", "unique_progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,33 +21,29 @@ class Holding:
     """A digest; what it was made of can't be read from it (promise 10)."""
     position: int
     """Of the log entry since which the response has held it."""
-    rival: str | None = None
-    """When read: a response outside those asked about that has held the value for longer."""
 
 
 HELD_BY = text("""
-    select mine.rule, mine.response_id, mine.value, mine.position, other.response_id as rival
-    from collect.unique_value mine
-    left join lateral (
-        select o.response_id from collect.unique_value o
-        where o.form_id = mine.form_id and o.rule = mine.rule and o.value = mine.value
-          and o.position < mine.position and o.response_id <> all(:responses)
-        limit 1
-    ) other on true
-    where mine.form_id = :form_id and mine.response_id = any(:responses) and mine.rule = any(:rules)
+    select rule, response_id, value, position from collect.unique_value
+    where form_id = :form_id and response_id = any(:responses) and rule = any(:rules)
 """)
 
-HOLDERS_OF = text("""
-    select asked.rule, asked.value, holder.response_id
+FIRST_HOLDERS = text("""
+    select asked.rule, asked.value, holder.response_id, holder.position
     from unnest(cast(:rules as text[]), cast(:values as bytea[])) asked(rule, value)
     cross join lateral (
-        select h.response_id from collect.unique_value h
+        select h.response_id, h.position from collect.unique_value h
         where h.form_id = :form_id and h.rule = asked.rule and h.value = asked.value and h.response_id <> all(:responses)
+        order by h.position
         limit 1
     ) holder
 """)
 
-REPLACE = text("""
+LET_GO = text("""
+    delete from collect.unique_value where form_id = :form_id and response_id = any(:responses) and rule = any(:rules)
+""")
+
+HOLD = text("""
     insert into collect.unique_value (form_id, rule, response_id, value, position)
     select :form_id, given.* from unnest(
         cast(:rules as text[]), cast(:responses as text[]), cast(:values as bytea[]), cast(:positions as bigint[])
@@ -56,18 +52,18 @@ REPLACE = text("""
 
 
 def held_by(connection: Connection, form_id: int, rules: Collection[str], responses: Collection[str]) -> list[Holding]:
-    """What these responses hold, one per rule at most, each with a rival from outside if there is one."""
+    """What these responses hold, one value per rule at most."""
     asked = {"form_id": form_id, "rules": list(rules), "responses": list(responses)}
-    return [Holding(**row._mapping) for row in connection.execute(HELD_BY, asked)]
+    return [Holding(row.rule, row.response_id, bytes(row.value), row.position) for row in connection.execute(HELD_BY, asked)]
 
 
-def holders_of(
+def first_holders(
     connection: Connection, form_id: int, values: Collection[tuple[str, bytes]], except_for: Collection[str]
-) -> dict[tuple[str, bytes], str]:
-    """For each rule and value that anybody else holds: one response that does. One answer per value, however many hold it."""
+) -> dict[tuple[str, bytes], Holding]:
+    """For each rule and value that anybody else holds: who has held it for longest. One answer per value, however many hold it."""
     asked = {"form_id": form_id, "rules": [rule for rule, _ in values], "values": [value for _, value in values]}
-    found = connection.execute(HOLDERS_OF, {**asked, "responses": list(except_for)})
-    return {(row.rule, bytes(row.value)): row.response_id for row in found}
+    found = connection.execute(FIRST_HOLDERS, {**asked, "responses": list(except_for)})
+    return {(row.rule, bytes(row.value)): Holding(row.rule, row.response_id, bytes(row.value), row.position) for row in found}
 
 
 def record_holdings(
@@ -78,8 +74,7 @@ def record_holdings(
 
     Belongs into the transaction that settles the validation of these entries, or that reads history under the same lease.
     """
-    mine = unique_value.c.form_id == form_id, unique_value.c.rule.in_(rules)
-    connection.execute(delete(unique_value).where(*mine, unique_value.c.response_id.in_(responses)))
+    connection.execute(LET_GO, {"form_id": form_id, "rules": list(rules), "responses": list(responses)})
     columns = {
         "rules": [one.rule for one in holdings],
         "responses": [one.response_id for one in holdings],
@@ -87,7 +82,7 @@ def record_holdings(
         "positions": [one.position for one in holdings],
     }
     if holdings:
-        connection.execute(REPLACE, {"form_id": form_id, **columns})
+        connection.execute(HOLD, {"form_id": form_id, **columns})
     progress = insert(unique_progress).values([{"form_id": form_id, "rule": rule, "through_position": through} for rule in sorted(rules)])
     furthest = func.greatest(unique_progress.c.through_position, progress.excluded.through_position)
     connection.execute(progress.on_conflict_do_update(index_elements=["form_id", "rule"], set_={"through_position": furthest}))

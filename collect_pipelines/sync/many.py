@@ -12,7 +12,7 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.leases import Lease, hold_lease
 from collect_pipelines.store.log import read_entries
 from collect_pipelines.store.profiles import WARNINGS, StoredProfile, keep_profile, recent_profiles
-from collect_pipelines.store.uniques import Holding, held_by, holders_of, record_holdings, unique_progress_of
+from collect_pipelines.store.uniques import Holding, first_holders, held_by, record_holdings, unique_progress_of
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.batch_rules import batches_needed
 from collect_pipelines.validation.profiles import Profile
@@ -75,7 +75,7 @@ class History:
             # they were let through, whatever they share
             entries = [replace(entry, judged={}) for entry in log_entries(rules, self._versions, frame)]
             responses = {entry.response for entry in entries}
-            register = Register(rules, _claims(held_by(connection, self._form_id, keys, responses)), {})
+            register = Register(rules, _claims(held_by(connection, self._form_id, keys, responses), {}), {})
             for _ in register.judge(entries):
                 pass
             record_holdings(connection, self._form_id, keys, responses, _holdings(register), last)
@@ -100,13 +100,15 @@ class Many:
         """What the gate is to weigh. held: positions that are held back for another reason."""
         entries = log_entries(self._rules, self._versions, frame, held)
         responses = {entry.response for entry in entries}
-        values = {(rule, value) for entry in entries for rule, value in entry.values.items() if value is not None}
         keys = [rule.key for rule in self._rules]
-        holding = _claims(held_by(connection, self._form_id, keys, responses)) if keys else {}
-        taken = holders_of(connection, self._form_id, values, responses) if values else {}
+        held_now = held_by(connection, self._form_id, keys, responses) if keys else []
+        values = {(rule, value) for entry in entries for rule, value in entry.values.items() if value is not None}
+        values |= {(one.rule, one.value) for one in held_now}
+        others = first_holders(connection, self._form_id, values, responses) if values else {}
+        register = Register(self._rules, _claims(held_now, others), {place: other.response_id for place, other in others.items()})
         self._earlier = recent_profiles(connection, self._form_id, batches_needed(self._over_batches)) if self._over_batches else []
         profiles = [Profile.from_json(one.rows, one.profile) for one in self._earlier]
-        return Whole(self._versions, frame, entries, Register(self._rules, holding, taken), profiles, full=full)
+        return Whole(self._versions, frame, entries, register, profiles, full=full)
 
     def record(self, connection: Connection, whole: Whole, warnings: Mapping[str, str], through: int) -> None:
         """What the store knows from now on. Belongs into the transaction that settles the micro-batch."""
@@ -120,8 +122,13 @@ class Many:
             keep_profile(connection, self._form_id, profile, instead_of=instead_of, keep=batches_needed(whole.rules))
 
 
-def _claims(holdings: Sequence[Holding]) -> dict[tuple[str, str], Claim]:
-    return {(one.rule, one.response_id): Claim(bytes(one.value), one.position, one.rival) for one in holdings}
+def _claims(holdings: Sequence[Holding], others: Mapping[tuple[str, bytes], Holding]) -> dict[tuple[str, str], Claim]:
+    claims = {}
+    for one in holdings:
+        other = others.get((one.rule, one.value))
+        rival = other.response_id if other is not None and other.position < one.position else None
+        claims[one.rule, one.response_id] = Claim(one.value, one.position, rival)
+    return claims
 
 
 def _holdings(register: Register) -> list[Holding]:

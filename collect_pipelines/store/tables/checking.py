@@ -74,6 +74,7 @@ fingerprint = Table(
     moment("received_at", nullable=False),
     moment("expires_at", nullable=False),
     PrimaryKeyConstraint("form_id", "name", "value", "response_id"),
+    Index("fingerprint_received_at_ix", "form_id", "name", "value", "received_at"),
     Index("fingerprint_expires_at_ix", "expires_at"),
 )
 
@@ -85,7 +86,8 @@ unique_value = Table(
     Column("value", LargeBinary, nullable=False),
     Column("response_id", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
-    PrimaryKeyConstraint("form_id", "rule", "value", "response_id"),
+    # The first holder of a value is found at once, however many hold it; a position is of one response.
+    PrimaryKeyConstraint("form_id", "rule", "value", "position"),
     Index("unique_value_response_ix", "form_id", "response_id"),
 )
 

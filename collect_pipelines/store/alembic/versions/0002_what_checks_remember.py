@@ -57,6 +57,7 @@ create table collect.fingerprint (
     constraint fingerprint_pk primary key (form_id, name, value, response_id),
     constraint fingerprint_form_id_fk foreign key (form_id) references collect.form (form_id)
 );
+create index fingerprint_received_at_ix on collect.fingerprint (form_id, name, value, received_at);
 create index fingerprint_expires_at_ix on collect.fingerprint (expires_at);
 """
 
@@ -67,7 +68,7 @@ create table collect.unique_value (
     value bytea not null,
     response_id text not null,
     position bigint not null,
-    constraint unique_value_pk primary key (form_id, rule, value, response_id),
+    constraint unique_value_pk primary key (form_id, rule, value, position),
     constraint unique_value_form_id_fk foreign key (form_id) references collect.form (form_id)
 );
 create index unique_value_response_ix on collect.unique_value (form_id, response_id);
