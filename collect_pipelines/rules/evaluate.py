@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from collect_pipelines.rules import functions
@@ -11,9 +11,11 @@ from collect_pipelines.rules.nodes import Literal as LiteralNode
 from collect_pipelines.rules.patterns import searched
 from collect_pipelines.rules.values import value_of
 
-__all__ = ["Verdict", "compiled", "value_of"]
+__all__ = ["Verdict", "compiled", "constant", "is_constant", "value_of"]
 
 Verdict = Literal["kept", "broken", "missing", "error"]
+
+_ANY_MOMENT = datetime.min.replace(tzinfo=UTC)  # no constant asks for it
 
 Row = Mapping[str, Any]
 Step = Callable[[Row, datetime], Any]
@@ -46,6 +48,18 @@ def compiled(root: Node, on_missing: Literal["skip", "fail"] = "skip") -> Callab
         return "error"
 
     return verdict
+
+
+def is_constant(node: Node) -> bool:
+    """Whether the node is the same for every response."""
+    if isinstance(node, Call):
+        return node.name not in ("now", "today") and all(map(is_constant, node.args))
+    return isinstance(node, LiteralNode)
+
+
+def constant(node: Node) -> Any:
+    """The value of a constant node; None when it is undecidable for every response."""
+    return _step(node)({}, _ANY_MOMENT)
 
 
 def _step(node: Node) -> Step:

@@ -14,6 +14,8 @@ __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "Checked", "ValueType", "check"]
 MAX_CHARACTERS = 4_000  # longer ones are generated; several rules say it with better messages
 MAX_DEPTH = 24  # operations inside one another; Google's parser ends at 32
 
+MAX_PROBLEMS = 20  # nobody reads more at once
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -44,7 +46,8 @@ def _root(text: str, fields: Mapping[str, ValueType]) -> Node:
     resolver = Resolver(text, tree.positions, fields)
     root = resolver.resolve(tree.root)
     if resolver.faults or root is None:
-        raise RuleInvalid(problems=[_problem(text, fault) for fault in sorted(resolver.faults, key=lambda fault: fault.position)])
+        told = sorted(resolver.faults, key=lambda fault: fault.position)[:MAX_PROBLEMS]
+        raise RuleInvalid(problems=[_problem(text, fault) for fault in told])
     if root.type != "boolean":
         raise Fault(0, f"the rule gives {root.type}, not true or false", "compare it with something, e.g. `... <= 10`")
     if depth(root) > MAX_DEPTH:

@@ -13,6 +13,8 @@ from collect_pipelines.rules.syntax import Fault
 
 __all__ = ["Resolver"]
 
+MAX_SUGGESTIONS = 5  # looking for a similar key costs milliseconds in a large form
+
 _OPERATORS = {
     "_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/",
     "_%_": "%", "-_": "neg", "_&&_": "&&", "_||_": "||", "!_": "!", "_?_:_": "?:",
@@ -100,7 +102,7 @@ class Resolver:
             return self._fault(position, f"`{name}` is no question", f"write `{_WORDS[name]}`")
         if name in _INSTEAD and name not in FUNCTIONS:
             return self._fault(position, f"`{name}` is no question", _INSTEAD[name])
-        close = get_close_matches(name[:64].lstrip("."), self._fields, n=1)
+        close = get_close_matches(name[:64].lstrip("."), self._fields, n=1) if len(self.faults) < MAX_SUGGESTIONS else None
         fix = f"did you mean `{close[0]}`?" if close else "use the key of a question of this form"
         return self._fault(position, f"there is no question `{name[:64]}`", fix)
 
@@ -134,7 +136,7 @@ class Resolver:
     def _unknown(self, name: str, position: int) -> Node | None:
         if name == "_[_]":
             return self._fault(position, "an answer has no parts to pick", 'ask size(key), or `"code" in key`')
-        close = get_close_matches(name[:64], FUNCTIONS, n=1)
+        close = get_close_matches(name[:64], FUNCTIONS, n=1) if len(self.faults) < MAX_SUGGESTIONS else None
         fix = _INSTEAD.get(name) or (f"did you mean {close[0]}?" if close else f"there are {', '.join(FUNCTIONS)}")
         return self._fault(position, f"there is no function {name[:64]}", fix)
 
@@ -241,6 +243,10 @@ def _advice(name: str, args: Sequence[Node], kinds: set[ValueType]) -> str:
         return 'write date("2026-01-31") or timestamp("2026-01-31T09:30:00Z") instead of the text'
     if kinds & MOMENTS and kinds & {"integer", "decimal"}:
         return 'write duration("72h") instead of the number; a day has 24h'
+    if name == "in" and kinds == {"text"}:
+        return 'write `key.contains("part")` to look into a text'
+    if name in ("==", "!=", "<", "<=", ">", ">=") and "boolean" in kinds:
+        return "compare twice and join with &&, e.g. `1 < age && age < 99`; true and false know only == and !="
     if name == "in":
         return 'write `key in ["a", "b"]`, or `"code" in key` for a select_multiple'
     if "texts" in kinds:

@@ -43,9 +43,11 @@ _INSTEAD = {
     "div": "write `/`",
     "mod": "write `%`",
     "if": "write `condition ? one : other`",
-    "{": "leave out the brace; a question is named by its key alone",
-    "<": "compare twice and join with `&&`",
+    "$": "write the key alone: `age` instead of `${age}`",
+    "{": "write the key alone: `age` instead of `${age}`",
 }
+_BEFORE = {"not": "write `!` instead of `not`", "if": "write `condition ? one : other`"}
+_MACRO = re.compile(r"(has|all|exists|exists_one|map|filter)\(\) ")
 
 
 def parsed(text: str) -> Parsed:
@@ -78,7 +80,8 @@ def google_type(text: Callable[[Callable[[str], str]], str], variables: Mapping[
     try:
         return str(_environment(_seats(max(counts.values(), default=0))).compile(text(names.__getitem__)).return_type().name())
     except RuntimeError as exc:
-        raise _fault("", str(exc)) from None
+        refusal = str(exc).partition("\n")[0]
+        raise Fault(0, f"CEL's own type checker refuses it: {_short(refusal, 200)}", "say it in another way") from None
 
 
 def _seats(most: int) -> int:
@@ -197,15 +200,16 @@ def _fault(text: str, message: str) -> Fault:
         return Fault(0, "the expression is nested too deeply", _TOO_DEEP)
     lines = text.split("\n")[: int(found[1]) - 1]
     position = sum(len(line) + 1 for line in lines) + int(found[2]) - 1
-    return _spelled(position, found[3])
+    before = text[:position].split()[-1:]
+    return _spelled(position, found[3], _BEFORE.get(before[0] if before else "", "check the operator or parenthesis before it"))
 
 
-def _spelled(position: int, message: str) -> Fault:
+def _spelled(position: int, message: str, otherwise: str) -> Fault:
     unexpected = _UNEXPECTED.match(message)
     if unexpected:
         word = unexpected[1] if unexpected[1] is not None else unexpected[2]
         said = "the expression ends too early" if word == "<EOF>" else f"`{_short(word)}` is not expected here"
-        return Fault(position, said, _INSTEAD.get(word, "check the operator or parenthesis before it"))
+        return Fault(position, said, _INSTEAD.get(word, otherwise))
     unreadable = _UNREADABLE.match(message)
     if unreadable:
         word = unreadable[1]
@@ -216,8 +220,10 @@ def _spelled(position: int, message: str) -> Fault:
     if message.startswith("reserved identifier: "):
         word = message.removeprefix("reserved identifier: ")
         return Fault(position, f"`{_short(word)}` is a word of the language itself", "give the question another key to name it in a rule")
-    if "macro" in message:
+    if _MACRO.match(message):
         return Fault(position, "macros such as has() and all() are not supported", "write answered(key) to ask whether there is an answer")
+    if message == "invalid int literal":
+        return Fault(position, "the number is too large", "write an integer of at most 63 bits")
     return Fault(position, _short(message, 200), "correct it here")
 
 

@@ -48,9 +48,9 @@ def _hidden(answer: Any) -> str | None:
     if isinstance(answer, bool):
         return "true" if answer else "false"
     if isinstance(answer, int):
-        return str(answer) if INTEGER_LOW <= answer <= INTEGER_HIGH else None
+        return str(answer)
     if isinstance(answer, float) and math.isfinite(answer):
-        return format(Decimal(repr(answer)), "f")
+        return format(Decimal(repr(answer or 0.0)), "f")  # Postgres knows no -0
     return None
 
 

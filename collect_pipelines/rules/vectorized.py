@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
+from collect_pipelines.rules.evaluate import constant, is_constant
 from collect_pipelines.rules.functions import BLANKS, DECIMAL, INTEGER
 from collect_pipelines.rules.nodes import Call, Field, Node, ValueType, keys
 from collect_pipelines.rules.nodes import Literal as LiteralNode
@@ -26,9 +27,9 @@ def expression(root: Node, column: Column, now: "pl.Expr") -> "pl.Expr":
     """
     import polars as pl
 
-    result = _Translator(column, now).translated(root)
-    # Without a column the result has one row, and polars does not always spread it over the frame.
-    return result if keys(root) else pl.when(pl.int_range(pl.len()) >= 0).then(result)
+    rows = pl.int_range(pl.len()) >= 0
+    # What comes to a constant has one row, and polars does not always spread that over the frame.
+    return pl.when(rows).then(_Translator(column, pl.when(rows).then(now)).translated(root))
 
 
 def verdicts(root: Node, column: Column, now: "pl.Expr", on_missing: Literal["skip", "fail"] = "skip") -> tuple["pl.Expr", "pl.Expr"]:
@@ -61,8 +62,9 @@ class _Translator:
         if isinstance(node, Field):
             column = self._column(node.key)
             return column.cast(self._moment) if node.type == "date" else column
-        if isinstance(node, LiteralNode):
-            return self._pl.lit(node.value, dtype=self._types[node.type])
+        if is_constant(node):
+            return self._pl.lit(constant(node), dtype=self._types[node.type])
+        assert isinstance(node, Call)
         special = getattr(self, _SPECIAL.get(node.name, ""), None)
         if special is not None:
             return special(node)  # type: ignore[no-any-return]  # every method named in _SPECIAL gives an expression
@@ -150,7 +152,7 @@ class _Translator:
         scaled = self.translated(node.args[0]) * scale
         whole = self._pl.when(scaled < 0).then(scaled.ceil()).otherwise(scaled.floor())
         result = self._pl.when((scaled - whole).abs() >= 0.5).then(whole + scaled.sign()).otherwise(whole)
-        return self._only(_divided(result, self._pl.lit(scale)), scaled.is_finite())
+        return self._only(result if scale == 1.0 else _divided(result, self._pl.lit(scale)), scaled.is_finite())
 
     def _today(self, node: Call) -> "pl.Expr":
         return self._now.dt.truncate("1d")
