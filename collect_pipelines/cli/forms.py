@@ -138,7 +138,7 @@ def show(settings: Settings, form: str, version: int | None, schema: bool, as_js
 @click.option("--booleans", is_flag=True, help="Columns of yes and no become boolean. Default: a choice of the words as they are.")
 @json_option
 def infer(file: Path, slug: str | None, output: Path | None, header_rows: int | None, zone: str, booleans: bool, as_json: bool) -> None:
-    """Write a form definition from a survey export (CSV), to be read and edited by a person."""
+    """Write a form definition from a survey export (CSV or XLSX), to be read and edited by a person."""
     from collect_pipelines.forms.inference import infer_form
     from collect_pipelines.forms.reading import write_form
 

@@ -17,12 +17,13 @@ from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.draft import Draft, questions_of
 from collect_pipelines.forms.header_rows import ID_HEADER
 from collect_pipelines.forms.span_evidence import SpanEvidence, single_draft
-from collect_pipelines.forms.table import Table, read_table
+from collect_pipelines.forms.table import WORKBOOK, Table, read_table
 
 __all__ = ["Inference", "infer_form"]
 
 SHOWN_LINES = 5  # of many equal facts
-UTF_8 = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
+CERTAIN = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", WORKBOOK)
+"""Encodings that leave no doubt."""
 
 _ID_VALUE = re.compile(r"[A-Za-z0-9:._-]{1,64}")
 
@@ -135,7 +136,7 @@ class _Reading:
     def facts(self) -> Iterator[str]:
         """What is to be known about the file, one sentence each."""
         table = self._table
-        if table.encoding not in UTF_8:
+        if table.encoding not in CERTAIN:
             yield f"The file is not UTF-8 and was read as {table.encoding}: if letters look wrong, save it as UTF-8."
         if table.preamble:
             yield f"{_count(len(table.preamble), 'title row')} kept, see the form's `metadata.preamble`."

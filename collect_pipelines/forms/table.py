@@ -1,4 +1,4 @@
-"""A survey export (CSV) as rows, nothing dropped: encoding, delimiter and header rows are found, columns get unique names."""
+"""A survey export (CSV, or the first sheet of a workbook) as rows, nothing dropped: how it is written and its header are found out."""
 
 import csv
 import re
@@ -10,10 +10,13 @@ from typing import Literal
 
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.header_rows import Span, header_rows, spans
+from collect_pipelines.forms.sheet_rows import is_workbook, sheet_rows
 
 __all__ = ["Line", "Table", "read_table"]
 
 ENCODINGS = ("utf-8-sig", "cp1252")  # exports of older office programs are not UTF-8
+WORKBOOK = "xlsx"
+"""The encoding of a table that is no text file."""
 LAST_ENCODING = "latin-1"  # every byte is a character there
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK_CHARACTERS = 1 << 20
@@ -104,12 +107,12 @@ class Table:
 
 def read_table(path: Path, rows_of_header: int | None = None) -> Table:
     """
-    The table in the file. Raises Invalid when it is empty or no CSV file.
+    The table in the file. Raises Invalid when it is empty, or neither CSV nor a workbook.
 
     rows_of_header: 1 or 2 when it is known; else it is found out.
     """
-    encoding = _encoding(path)
-    delimiter = _delimiter(path, encoding)
+    encoding = WORKBOOK if is_workbook(path) else _encoding(path)
+    delimiter = DELIMITERS[0] if encoding == WORKBOOK else _delimiter(path, encoding)
     rows = [cells for _, cells in islice(_written(_cells(path, encoding, delimiter)), SAMPLE_ROWS)]
     first = _first(rows)
     preamble, rows = rows[:first], [rows[first], *filter(any, rows[first + 1 :])] if rows else []
@@ -172,6 +175,9 @@ def _fits(path: Path, encoding: str, delimiter: str, regular: float) -> bool:
 
 
 def _cells(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    if encoding == WORKBOOK:
+        yield from sheet_rows(path)
+        return
     with path.open(encoding=encoding, newline="") as file:
         start = file.readline(SAMPLE_BYTES)
         said = _DELIMITER_LINE.fullmatch(start)

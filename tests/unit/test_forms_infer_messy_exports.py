@@ -5,9 +5,11 @@ import io
 import json
 import random
 import tracemalloc
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from click.testing import CliRunner
 from hypothesis import assume, given, settings
@@ -363,6 +365,42 @@ def test_titles_a_delimiter_line_and_short_rows_lose_nothing(tmp_path: Path) -> 
     assert again(inference, path) == [["Name", "Age", "City"], ["Asha", "5", "Pune"], ["Ravi", "6", "Pune"]]
     assert inference.definition.metadata["preamble"] == [["Survey of plots"], []]
     assert "2 title rows were kept" in inference.decisions[0]
+
+
+def test_the_first_sheet_of_a_workbook_is_read_like_a_file(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Responses")
+    sheet, day = book.worksheets[1], datetime.fromisoformat
+    sheet.append(["ID", "When", "Seen", "Age", "Value", "Member", "Text", None])
+    sheet.append(["a1", day("2025-12-31"), day("2025-12-31T09:30"), 5, 1.5, True, "=1+1", None])
+    sheet.append([])
+    sheet.append(["a2", day("2025-01-02"), day("2025-01-02"), 6, 2, False, "x"])
+    sheet["B2"].number_format = sheet["B4"].number_format = "yyyy-mm-dd"
+    sheet["G2"].data_type = "s"
+    path = tmp_path / "export.xlsx"
+    book.save(path)
+
+    inference = inferred(path)
+
+    assert again(inference, path) == [
+        ["ID", "When", "Seen", "Age", "Value", "Member", "Text"],
+        ["a1", "2025-12-31", "2025-12-31 09:30:00", "5", "1.5", "TRUE", "=1+1"],
+        ["a2", "2025-01-02", "2025-01-02 00:00:00", "6", "2", "FALSE", "x"],
+    ]
+    assert [question.type for question in inference.definition.questions] == ["date", "datetime", "integer", "decimal", "boolean", "text"]
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 SECRET", b"PK\x03\x04" + bytes(2000)])
+def test_a_damaged_workbook_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "export.xlsx"
+    path.write_bytes(content)
+
+    with pytest.raises(Invalid) as caught:
+        inferred(path)
+
+    assert "export.xlsx" in caught.value.message
+    assert "SECRET" not in caught.value.message
+    assert caught.value.fix == "Save the sheet as CSV (UTF-8) and use that."
 
 
 def test_very_wide_files_have_a_question_per_column(tmp_path: Path) -> None:
