@@ -152,10 +152,10 @@ class _Judgement:
         for statistic in verdict.statistics:
             failed = min(statistic.unexpected, rows.height)
             self._count(statistic.name, rows.height - failed, failed)
-        for name, warning in verdict.measures.items():
-            self._count(name, int(warning is None), int(warning is not None))
-            if warning is not None:
-                self.warnings[name] = warning
+        for one in verdict.of_batch:
+            self._count(one.name, int(one.passed), int(not one.passed))
+            if not one.passed and one.severity != "note":
+                self.warnings[one.name] = one.sentence
 
     def held(self) -> list[QuarantineEntry]:
         """The entries to hold back, with every reason."""

@@ -1,12 +1,12 @@
 """What Great Expectations said about a batch, read back without losing an error: nothing passes that was not judged."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.model import Finding, Severity
 
-__all__ = ["Statistic", "Subject", "Verdict", "verdict_of"]
+__all__ = ["BatchStatistic", "Statistic", "Subject", "Verdict", "verdict_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,18 @@ class Statistic:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchStatistic:
+    """How the batch as a whole fared by one rule over batches."""
+
+    name: str
+    passed: bool
+    severity: Severity
+    """`flag` warns of a batch that does not pass, `note` only counts it."""
+    sentence: str
+    """What was found, with numbers over many responses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """
     What the gate says about a batch.
@@ -34,8 +46,7 @@ class Verdict:
     statistics: tuple[Statistic, ...]
     error: str | None = None
     """What went wrong inside the gate, without values."""
-    measures: Mapping[str, str | None] = field(default_factory=dict)
-    """For each rule over batches: a sentence with what is wrong, None when nothing is."""
+    of_batch: tuple[BatchStatistic, ...] = ()
 
     @property
     def success(self) -> bool:
@@ -62,7 +73,7 @@ def verdict_of(results: Sequence[Any], subjects: Mapping[str, Subject], raised: 
     """
     unjudged = dict(subjects)
     statistics: list[Statistic] = []
-    measures: dict[str, str | None] = {}
+    of_batch: list[BatchStatistic] = []
     reasons: dict[int, list[Finding]] = {}
     for result in results:
         broken = list(_broken(result, unjudged))
@@ -75,7 +86,7 @@ def verdict_of(results: Sequence[Any], subjects: Mapping[str, Subject], raised: 
         for key, rows in broken:
             subject = unjudged.pop(key)
             if subject.finding is None:
-                measures[subject.name] = None if result.success else str(result.result["details"]["sentence"])
+                of_batch.append(BatchStatistic(subject.name, bool(result.success), subject.severity, result.result["details"]["sentence"]))
                 continue
             statistics.append(Statistic(subject.name, not rows, len(rows), subject.severity))
             for row in rows:
@@ -84,7 +95,7 @@ def verdict_of(results: Sequence[Any], subjects: Mapping[str, Subject], raised: 
                     reasons.setdefault(row, []).append(finding)
     if unjudged:
         return Verdict([], (), error=f"Expectation {min(subject.name for subject in unjudged.values())} was not judged.")
-    return Verdict([(row, tuple(reasons[row])) for row in sorted(reasons)], tuple(statistics), measures=measures)
+    return Verdict([(row, tuple(reasons[row])) for row in sorted(reasons)], tuple(statistics), of_batch=tuple(of_batch))
 
 
 def _rule(result: Any) -> str | None:

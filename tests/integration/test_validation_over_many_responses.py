@@ -255,6 +255,14 @@ def test_a_batch_of_unusual_size_is_warned_of(database: Database) -> None:
     assert it.validate().warnings == {}, "a batch of deletions only says nothing"
 
 
+def test_a_rule_over_batches_that_only_notes_is_counted_and_warns_nobody(database: Database) -> None:
+    it = log(database, {"name": "some", "volume": {"min": 3}, "severity": "note"})
+    it.send_many({"income": 1})
+    report = it.validate()
+
+    assert (report.warnings, report.checks["rule.some"].failed) == ({}, 1)
+
+
 def test_a_batch_that_was_cut_says_nothing_about_too_few(database: Database) -> None:
     it = log(database, {"name": "some", "volume": {"min": 3}})
     it.send_many(*[{"income": 1}] * 5)
