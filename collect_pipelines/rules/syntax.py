@@ -33,6 +33,7 @@ class Parsed:
 _TOO_DEEP = "shorten it, or split it into several rules"
 _FAULT = re.compile(r"[A-Z_]+: ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*?)\n \| ", re.DOTALL)
 _UNEXPECTED = re.compile(r"(?:mismatched|extraneous) input '(.*)' expecting|no viable alternative at input '(.*)'", re.DOTALL)
+_MISSING = re.compile(r"missing '(.*?)' at '(.*)'", re.DOTALL)
 _UNREADABLE = re.compile(r"token recognition error at: '(.*)'", re.DOTALL)
 _INSTEAD = {
     "and": "write `&&`",
@@ -210,6 +211,10 @@ def _spelled(position: int, message: str, otherwise: str) -> Fault:
         word = unexpected[1] if unexpected[1] is not None else unexpected[2]
         said = "the expression ends too early" if word == "<EOF>" else f"`{_short(word)}` is not expected here"
         return Fault(position, said, _INSTEAD.get(word, otherwise))
+    missing = _MISSING.match(message)
+    if missing:
+        place = "at the end" if missing[2] == "<EOF>" else f"before `{_short(missing[2])}`"
+        return Fault(position, f"a `{_short(missing[1])}` is missing {place}", "write it there")
     unreadable = _UNREADABLE.match(message)
     if unreadable:
         word = unreadable[1]
