@@ -96,7 +96,7 @@ class Child(asyncio.Protocol):
         """Part of asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
         for data in self._unsent:
-            transport.write(data)
+            self._transport.write(data)
         self._unsent.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:

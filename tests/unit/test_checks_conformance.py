@@ -245,7 +245,7 @@ def test_a_broken_check_fails_for_the_right_reason(name: str, made: type[Any], e
 
 
 def test_an_endless_check_is_stopped_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from collect_pipelines.testing import checks as suite_module
+    from collect_pipelines.testing import asking as suite_module
 
     def endless(self: Any, response: Draft, form: FormDefinition) -> list[Finding]:
         while True:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from collect_pipelines.checks import member as member_module
-from collect_pipelines.checks import processes as processes_module
+from collect_pipelines.checks import tenant as tenant_module
 from collect_pipelines.checks.breaker import TRIP_AFTER, Breaker
 from collect_pipelines.checks.interface import Draft, Earlier, Fingerprint
 from collect_pipelines.checks.runner import CheckOutcome
@@ -30,7 +30,7 @@ HANGING = ["sleep", "spin", "regex", "power", "ignore signals", "print very much
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_in(tmp_path_factory.mktemp("strange"), memory_bytes=200 << 20) as made:
+    with world_in(tmp_path_factory.mktemp("strange"), processes=1, memory_bytes=200 << 20) as made:
         yield made
 
 
@@ -293,7 +293,7 @@ def test_an_import_that_never_ends_holds_nobody_up_and_is_ended(world: World, mo
 
 
 def test_preparing_one_form_for_ever_leaves_the_others_of_the_kind_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes_module, "PREPARE_SECONDS", 0.2)
+    monkeypatch.setattr(tenant_module, "PREPARE_SECONDS", 0.2)
     sound = world.runner(form(config={"do": "pass"}))
 
     hanging = world.runner(form(config={"do": "sleep", "place": "prepare"}))
