@@ -16,6 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from collect_pipelines.cli import collect
+from collect_pipelines.cli.rows import read_rows
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
@@ -553,3 +554,14 @@ def test_any_export_with_two_header_rows_is_given_back_cell_by_cell(
     path = written(tmp_path_factory.mktemp("survey"), rows)
 
     assert again(inferred(path, header_rows=2), path) == rows
+
+
+def test_every_row_is_sent_with_the_answers_of_all_its_columns(tmp_path: Path) -> None:
+    path = written(tmp_path, SURVEY)
+    form = inferred(path).definition
+
+    sent = [json.loads(row.body) for row in read_rows(path, form)]
+
+    assert [document["id"] for document in sent] == ["1", "2", "3", "4", "5", "6"]
+    assert sent[1]["answers"]["which_of_these_do_you_own"] == ["bike", {"other": "boat"}]
+    assert all(check_answers(form, document["answers"]) == [] for document in sent)
