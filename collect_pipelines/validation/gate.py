@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.rules.nodes import unparse
 from collect_pipelines.validation.batch_rules import Measure
-from collect_pipelines.validation.compile import RuleSet, compile_rules
+from collect_pipelines.validation.compile import Rule, RuleSet, compile_rules
 from collect_pipelines.validation.uniques import unique_rules
 from collect_pipelines.validation.verdict import Statistic, Subject, Verdict, verdict_of
 from collect_pipelines.validation.whole import Whole
@@ -24,6 +25,7 @@ MANY_RULES = 200  # each expectation costs GX about 1 ms per batch, whatever its
 FEW_ROWS = 100  # below this as well: hundreds of forms with a few rows each are judged in the time of one suite of expectations
 KEPT = 1_000  # rules and suites of some 300 form versions in use at a time; building one again costs milliseconds
 
+MAX_TEXT = 500  # characters of an expression in the description of an expectation: choices can make it very long
 
 Value = TypeVar("Value")
 
@@ -100,7 +102,7 @@ class Gate:
         expectations = (
             [ExpectFormRules()]
             if all_in_one
-            else [rule_expectation(rule.name, rule.message, SEVERITIES[rule.severity]) for rule in rules.rules]
+            else [rule_expectation(rule.name, _described(rule), SEVERITIES[rule.severity]) for rule in rules.rules]
         )
         return self._bench().suite(_suite_name(definition), [*batch_expectations(), *expectations])
 
@@ -110,6 +112,12 @@ class Gate:
         named = [rule_expectation(key, f"No two responses share what {key} names.", SEVERITIES["reject"]) for key in uniques]
         named += [batch_rule_expectation(rule.name, f"The batch keeps the rule {rule.name}.") for rule in whole.rules]
         return self._bench().suite(f"{_suite_name(whole.newest)}:whole", named)
+
+
+def _described(rule: Rule) -> str:
+    """The sentence for people and what must be true."""
+    text = "" if rule.node is None else unparse(rule.node)
+    return f"{rule.message} [{text[:MAX_TEXT]}]" if text else rule.message
 
 
 def _suite_name(definition: FormDefinition) -> str:
