@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from collect_pipelines.rules.advice import mismatch, operand_fault
 from collect_pipelines.rules.literals import fitted, moment_literal, time_fault
 from collect_pipelines.rules.nodes import Call, Field, Literal, Node, ValueType
-from collect_pipelines.rules.operations import FUNCTIONS, MOMENTS, result_of
-from collect_pipelines.rules.patterns import pattern_fault
+from collect_pipelines.rules.operations import FUNCTIONS, result_of
 from collect_pipelines.rules.syntax import Fault
 
 __all__ = ["Resolver"]
@@ -33,11 +33,6 @@ _INSTEAD = {
     "str": "write string(x)",
     "bool": "compare with == instead",
 }
-_NAMES: dict[str, str] = {
-    "text": "a text", "integer": "an integer", "decimal": "a decimal", "boolean": "true or false", "date": "a date",
-    "datetime": "a datetime", "time": "a time", "duration": "a duration", "texts": "the codes of a select_multiple",
-    "rows": "the rows of a repeat", "opaque": "a place or file",
-}  # fmt: skip
 
 
 class Resolver:
@@ -182,10 +177,10 @@ class Resolver:
             return None
         result = result_of(name, tuple(arg.type for arg in args))
         if result is None:
-            return self._fault(position, *_mismatch(name, args))
+            return self._fault(position, *mismatch(name, args))
         if name == "neg" and isinstance(args[0], Literal):
             return self._negated(args[0], position)
-        fault = _operand_fault(name, args)
+        fault = operand_fault(name, args)
         if fault is not None:
             return self._fault(*fault)
         return Call(name, args, result, position)
@@ -213,54 +208,3 @@ class Resolver:
                 self._fault(node.position, *fault)
                 return None
         return (*nodes[:first], *together)
-
-
-def _operand_fault(name: str, args: tuple[Node, ...]) -> tuple[int, str, str] | None:
-    if name == "matches":
-        pattern = args[1]
-        if not isinstance(pattern, Literal):
-            return pattern.position, "the pattern must be written in the rule", 'write it in quotes, e.g. `key.matches("^[A-Z]+$")`'
-        fault = pattern_fault(str(pattern.value))
-        return None if fault is None else (pattern.position, "the pattern can't be used", fault)
-    if name == "round" and len(args) == 2:
-        digits = args[1]
-        if not isinstance(digits, Literal) or not 0 <= int(digits.value) <= 6:  # type: ignore[arg-type]  # resolved as an integer
-            return digits.position, "the digits to round to must be a number from 0 to 6", "write e.g. round(x, 2)"
-    return None
-
-
-def _mismatch(name: str, args: Sequence[Node]) -> tuple[str, str]:
-    kinds = [arg.type for arg in args]
-    shown = " and ".join(dict.fromkeys(_NAMES[kind] for kind in kinds)) or "nothing"
-    sign = {"neg": "-", "one_of": "in"}.get(name, name)
-    return f"`{sign}` does not go with {shown}", _advice(name, args, set(kinds))
-
-
-def _advice(name: str, args: Sequence[Node], kinds: set[ValueType]) -> str:
-    if kinds == {"integer", "decimal"}:
-        return "write double(x) around the integer, or int(x) around the decimal"
-    if kinds & MOMENTS and "text" in kinds:
-        return 'write date("2026-01-31") or timestamp("2026-01-31T09:30:00Z") instead of the text'
-    if kinds & MOMENTS and kinds & {"integer", "decimal"}:
-        return 'write duration("72h") instead of the number; a day has 24h'
-    if name == "in" and kinds == {"text"}:
-        return 'write `key.contains("part")` to look into a text'
-    if name in ("==", "!=", "<", "<=", ">", ">=") and "boolean" in kinds:
-        return "compare twice and join with &&, e.g. `1 < age && age < 99`; true and false know only == and !="
-    if name == "in":
-        return 'write `key in ["a", "b"]`, or `"code" in key` for a select_multiple'
-    if "texts" in kinds:
-        return 'write `"code" in key`, or size(key) for how many are chosen'
-    if "opaque" in kinds:
-        return "ask answered(key) only"
-    if "rows" in kinds:
-        return "use size(key) for the number of rows"
-    if "text" in kinds and kinds & {"integer", "decimal"}:
-        return (
-            "leave out the quotes around the number"
-            if any(isinstance(arg, Literal) and arg.type == "text" for arg in args)
-            else ("put the number in quotes, or write int(x) or double(x) around the text")
-        )
-    if name in ("&&", "||", "!", "?:"):
-        return "use it with comparisons, e.g. `a < b && c < d`"
-    return "see docs/rules.md for what goes with what"
