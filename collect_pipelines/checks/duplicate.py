@@ -55,8 +55,9 @@ class DuplicateCheck(Check):
     """
     Recognises a response by SHA-256 fingerprints of those accepted before; no answer is kept for it.
 
-    Codes: duplicate.respondent, duplicate.content, with the ids of at most three earlier responses. The same response sent again
-    or edited is no duplicate of itself, and a deleted one is forgotten. Blank answers and no respondent are like nobody's.
+    Codes: duplicate.respondent, duplicate.content, with the ids of the newest three earlier responses; ingest tells those only to keys
+    that may read. The same response sent again or edited is no duplicate of itself, and a deleted one is none any more. Blank answers
+    and no respondent are like nobody's.
     """
 
     kind: ClassVar[str] = "duplicate"

@@ -23,6 +23,7 @@ MAX_BATCH = 200  # one transaction of some 20 ms
 RETRY_SECONDS = (0.2, 5.0)  # first and longest wait while Postgres is away
 STOP_SECONDS = 3.0  # for what still waits when the process ends
 MAX_FINDINGS = 50  # a person corrects a few at a time; a hostile body may break a rule per field
+MAX_LABEL = 100  # characters; enough to know the question by, and labels may be pages
 
 _PLACE = re.compile(r"(?:[a-z0-9_]+(?:\[\d{1,6}\])?\.)*([a-z0-9_]+)(?:\[\d{1,6}\])?")
 
@@ -146,5 +147,5 @@ def _key(place: object) -> str:
 
 def _labels(questions: Sequence[Question]) -> Iterator[tuple[str, str]]:
     for question in questions:
-        yield question.key, label_in(question.label, None, question.key)
+        yield question.key, label_in(question.label, None, question.key)[:MAX_LABEL]
         yield from _labels(question.questions)

@@ -1,14 +1,15 @@
 """POST many responses at once: each item stands for itself, all good ones are committed together."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.ingest.accept import NOTHING_CHECKED, submission_of
 from collect_pipelines.ingest.attempts import attempt_of
 from collect_pipelines.ingest.body import BATCH_BODY_BYTES, BODY_BYTES, JSON_TYPES, NDJSON_TYPES, media_type, read_body
+from collect_pipelines.ingest.discretion import findings_for, problem_for
 from collect_pipelines.ingest.door import read_json, split_array
 from collect_pipelines.ingest.envelope import Envelope, read_envelope
 from collect_pipelines.ingest.forms import OpenForm
@@ -39,7 +40,7 @@ class _Item:
     source: str = "api"
     incoming: Incoming | None = None
     submission: Submission | None = None
-    flags: list[dict[str, Any]] = field(default_factory=list)
+    flags: Sequence[Mapping[str, Any]] = ()
     rejection: Problem | None = None
     """What the checks say of a response whose id is in the log: told unless it turns out to be a replay."""
     problem: Problem | None = None
@@ -59,7 +60,8 @@ async def submit_batch(services: Services, request: Request) -> Reply:
     items = await _prepare(services, request, key, form, raw)
     await _store(services, key, [item for item in items if item.submission is not None])
     for item in items:
-        _note_attempt(services, item)
+        _note_attempt(services, key, item)
+        item.flags = findings_for(key, item.flags)
     return _reply(services, request, form, items)
 
 
@@ -167,10 +169,10 @@ def _settle(services: Services, item: _Item, accepted: Accepted) -> None:
         item.problem = item.rejection or problem_of(accepted)
 
 
-def _note_attempt(services: Services, item: _Item) -> None:
+def _note_attempt(services: Services, key: ApiKey, item: _Item) -> None:
     if item.problem is not None and item.problem.code == "answers-rejected" and item.attempt is not None:
         services.attempts.note(item.attempt)
-        item.problem = item.problem.about(item.attempt.response_id)
+        item.problem = problem_for(key, item.problem).about(item.attempt.response_id)
 
 
 def _reply(services: Services, request: Request, form: OpenForm, items: Sequence[_Item]) -> Reply:

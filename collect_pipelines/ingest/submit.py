@@ -6,6 +6,7 @@ from collect_pipelines.errors import Unavailable
 from collect_pipelines.ingest.accept import NOTHING_CHECKED, Checked, check, checks_as_json, stored_checks, submission_of
 from collect_pipelines.ingest.attempts import attempt_of
 from collect_pipelines.ingest.body import JSON_TYPES, media_type, read_body
+from collect_pipelines.ingest.discretion import checks_for, problem_for
 from collect_pipelines.ingest.door import read_json
 from collect_pipelines.ingest.envelope import Envelope, clean_id, read_envelope
 from collect_pipelines.ingest.forms import OpenForm
@@ -42,9 +43,12 @@ async def validate_response(services: Services, request: Request) -> Reply:
     version = await services.forms.version(key, form, envelope.version)
     response_id = envelope.response_id or ""
     recognition = Recognition(services.fingerprints, form.form_id, response_id)
-    checked = await check(version, envelope, response_id, request.language(), services.metrics, recognition)
-    document = {"valid": True, "form": form.reference, "version": version.number, "checks": checks_as_json(checked.outcomes)}
-    return json_reply(200, document)
+    try:
+        checked = await check(version, envelope, response_id, request.language(), services.metrics, recognition)
+    except Problem as rejection:
+        raise problem_for(key, rejection) from None
+    checks = checks_for(key, checks_as_json(checked.outcomes))
+    return json_reply(200, {"valid": True, "form": form.reference, "version": version.number, "checks": checks})
 
 
 async def edit_response(services: Services, request: Request) -> Reply:
@@ -109,7 +113,7 @@ async def _create(
 def _sent_back(services: Services, key: ApiKey, incoming: Incoming, rejection: Problem) -> Problem:
     """The rejection with the response's id, so that the corrected response is sent under the same one; the attempt is recorded."""
     services.attempts.note(attempt_of(incoming, rejection, key.key_id))
-    return rejection.about(incoming.response_id)
+    return problem_for(key, rejection).about(incoming.response_id)
 
 
 async def is_stored(services: Services, form: OpenForm, response_id: str) -> bool:
@@ -139,7 +143,7 @@ async def _reply(services: Services, key: ApiKey, form: OpenForm, accepted: Acce
     # Promise 1: the writer returned, so the commit is on disk; only now is it acknowledged.
     return json_reply(
         status,
-        receipt(form.reference, accepted, checks),
+        receipt(form.reference, accepted, checks_for(key, checks)),
         receipt_headers(accepted),
         outcome=_OUTCOMES[accepted.outcome],
         response_id=accepted.response_id,

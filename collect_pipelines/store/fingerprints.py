@@ -25,7 +25,7 @@ PRUNE_SLICE = 5_000  # rows per transaction: locks stay short
 
 DELETE_EXPIRED = text("""
     delete from collect.fingerprint where ctid = any(array(
-        select ctid from collect.fingerprint where expires_at < clock_timestamp() order by expires_at limit :size
+        select ctid from collect.fingerprint where expires_at < statement_timestamp() order by expires_at limit :size
     ))
 """)
 
@@ -66,7 +66,7 @@ class Finder:
 
     async def earlier(self, form_id: int, response_id: str, fingerprints: Sequence[Fingerprint]) -> tuple[Earlier, ...]:
         """
-        For each fingerprint (sealed), up to three other responses that have it and came within its window; oldest first.
+        For each fingerprint (sealed), the newest three other responses that have it and came within its window; oldest first.
 
         Raises Unavailable while Postgres is away.
         """

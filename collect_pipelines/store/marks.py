@@ -8,8 +8,8 @@ from collect_pipelines.store.numbering import Entry
 __all__ = ["FIND_FINGERPRINTS", "marks_of", "remembering"]
 
 MOST_EARLIER = 3  # earlier responses told per fingerprint: one is enough to know, more help to see a pattern
-# The primary key of `fingerprint` is the index. A deleted response is none that this one could repeat; the probe of its newest
-# revision is a scalar subquery, because a join might be planned as a scan of the log.
+# The index by time is read backwards and left after the newest three, however many there are. A deleted response is none that this
+# one could repeat; the probe of its newest revision is a scalar subquery, because a join might be planned as a scan of the log.
 FIND_FINGERPRINTS = f"""
 select s.number, s.name, s.form_id, s.value, e.response_id, e.received_at
 from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::int[]) s (number, form_id, response_id, name, value, seconds)
@@ -17,12 +17,12 @@ cross join lateral (
     select f.response_id, f.received_at
     from collect.fingerprint f
     where f.form_id = s.form_id and f.name = s.name and f.value = s.value and f.response_id <> s.response_id
-        and f.received_at > clock_timestamp() - s.seconds * interval '1 second'
+        and f.received_at > statement_timestamp() - s.seconds * interval '1 second'
         and (
             select r.operation from collect.response r
             where r.form_id = s.form_id and r.response_id = f.response_id order by r.revision desc limit 1
         ) is distinct from 'delete'
-    limit {MOST_EARLIER}
+    order by f.received_at desc limit {MOST_EARLIER}
 ) e
 """  # noqa: S608 - put together from names in this file
 

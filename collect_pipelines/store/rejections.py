@@ -45,10 +45,10 @@ DELETE_SURPLUS = text("""
     )
 """)
 DELETE_OLD = text("""
-    delete from collect.rejection where rejection_id in (
-        select rejection_id from collect.rejection
-        where attempted_at < clock_timestamp() - make_interval(days => :days) order by attempted_at limit :size
-    )
+    delete from collect.rejection where ctid = any(array(
+        select ctid from collect.rejection
+        where attempted_at < statement_timestamp() - make_interval(days => :days) order by attempted_at limit :size
+    ))
 """)
 
 

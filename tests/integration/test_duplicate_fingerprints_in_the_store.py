@@ -10,12 +10,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import Earlier, Fingerprint, Submission
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.fingerprints import Finder, prune_fingerprints, sealed
+from collect_pipelines.store.fingerprints import DELETE_EXPIRED, Finder, prune_fingerprints, sealed
 from collect_pipelines.store.marks import FIND_FINGERPRINTS
+from collect_pipelines.store.rejections import DELETE_OLD
 from tests.integration.store_tools import publish, scalar, submission, writing
 
 WEEK = 7 * 86_400
@@ -191,5 +193,28 @@ def test_the_look_up_probes_indexes_with_the_plan_it_keeps(database: Database) -
         arguments = "array[0], array[1], array['r'], array['content'], array['\\x00'::bytea], array[60]"
         plan = "\n".join(line for (line,) in connection.execute(f"explain execute hot ({arguments})"))
 
-    assert "fingerprint_pk" in plan
-    assert "Seq Scan" not in plan
+    assert "Index Scan Backward using fingerprint_received_at_ix" in plan
+    assert "received_at > " in plan.split("fingerprint_received_at_ix")[1].split("Filter")[0]  # bounds the scan, filters nothing
+    assert "Seq Scan" not in plan and "Sort Key: f." not in plan
+
+
+def test_what_has_expired_is_found_by_index_and_nothing_else_is_read(database: Database) -> None:
+    (form_id,) = publish(database, "a")
+    numbers = "from generate_series(1, 3000) n"
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into collect.fingerprint"
+            f" select {form_id}, 'content', sha256(n::text::bytea), 'r-' || n, now(), now() + interval '1 day' {numbers}"
+        )
+        connection.exec_driver_sql(
+            "insert into collect.rejection (form_id, response_id, attempted_at, version, operation, source, findings)"
+            f" select {form_id}, 'r-' || n, now(), 1, 'create', 'api', '[]' {numbers}"
+        )
+        connection.exec_driver_sql("analyze collect.fingerprint, collect.rejection")
+        plans = [
+            "\n".join(connection.scalars(text(f"explain {statement}"), {"size": 100, "days": 30}))
+            for statement in (DELETE_EXPIRED, DELETE_OLD)
+        ]
+
+    assert "Index Cond: (expires_at <" in plans[0] and "Index Cond: (attempted_at <" in plans[1]
+    assert all("Seq Scan" not in plan for plan in plans)

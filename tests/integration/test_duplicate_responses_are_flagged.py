@@ -193,6 +193,35 @@ def test_equal_rows_of_one_batch_are_flagged_but_the_first(world: World, name: s
     assert again.json()["duplicates"] == 40
 
 
+def test_which_response_came_before_is_told_only_to_keys_that_may_read(world: World, name: str) -> None:
+    first = world.send(name, respondent=name).json()["id"]
+    world.send(name, "strict", respondent=name)
+    with client_of(world.running, make_key(world.url, "ingest")) as sender:
+        document = {"answers": {"name": name}, "respondent": name}
+        sent = sender.post("/v1/forms/visits/responses", json={"id": str(uuid4()), **document})
+        replies = [
+            sent,
+            sender.post("/v1/forms/visits/responses:validate", json=document),
+            sender.post("/v1/forms/visits/responses:batch", json=[{"id": str(uuid4()), **document}]),
+            sender.post("/v1/forms/strict/responses:batch", json=[{"id": str(uuid4()), **document}]),
+            sender.post("/v1/forms/strict/responses:validate", json=document),
+            sender.post("/v1/forms/strict/responses", json={"id": str(uuid4()), **document}),
+        ]
+    stored = world.client.get(f"/v1/responses/{sent.json()['id']}").json()
+
+    assert [reply.status_code for reply in replies] == [201, 200, 201, 207, 422, 422]
+    assert all("duplicate.respondent" in reply.text and "earlier" not in reply.text for reply in replies)
+    assert duplicates(sent) == ["duplicate.respondent", "duplicate.content"]
+    assert [flag["data"]["earlier"][0]["response_id"] for flag in stored["flags"]] == [first, first]
+
+
+def test_of_many_earlier_ones_the_newest_are_told(world: World, name: str) -> None:
+    ids = [world.send(name).json()["id"] for _ in range(5)]
+    (check,) = (check for check in world.send(name).json()["checks"] if check["check"] == "duplicate")
+
+    assert [one["response_id"] for one in check["findings"][0]["data"]["earlier"]] == ids[-3:]
+
+
 def test_phone_and_email_are_noted_beside_the_answers(world: World, name: str) -> None:
     answers = {"country": "kenya", "phone": "0712 345678", "mail": "Asha@GMIAL.com"}
     reply = world.send(name, answers=answers)
