@@ -22,7 +22,7 @@ from collect_pipelines.sync.report import CheckCount, Report
 from collect_pipelines.sync.tenure import LEASE_SECONDS, Tenure, wall_seconds
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.validation.gate import Gate, Verdict
-from collect_pipelines.validation.whole import UNJUDGED
+from collect_pipelines.validation.whole import UNJUDGED, Whole
 
 __all__ = ["VALIDATION_LANE", "validate_pending"]
 
@@ -92,15 +92,9 @@ def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_
         oldest_age_seconds=oldest_age_seconds(entries),
         full=through < form.head,
     )
-    judgement = _Judgement(entries)
-    for definition, rows in _by_version(entries, definitions):
-        judgement.add(gate.validate(definition, rows), rows)
     many = Many(form.form_id, definitions)
-    whole = None
-    if many.needed and judgement.error is None:
-        with database.begin() as connection:
-            whole = many.whole(connection, entries, judgement.positions, full=report.full)
-        judgement.add(gate.weigh(whole), entries)
+    judgement = _Judgement(entries)
+    whole = _weighed(database, gate, many, entries, definitions, judgement, full=report.full)
     if judgement.error is not None:
         return replace(report, outcome="blocked", message=f"{judgement.error} No response of the form passes until this is repaired.")
     with database.begin() as connection:
@@ -119,6 +113,27 @@ def _judged(database: Database, gate: Gate, form: FormRecord, lease: Lease, max_
         warnings=judgement.warnings,
         message="; ".join(judgement.warnings.values()) or None,
     )
+
+
+def _weighed(
+    database: Database,
+    gate: Gate,
+    many: Many,
+    entries: pl.DataFrame,
+    definitions: dict[int, FormDefinition],
+    judgement: "_Judgement",
+    *,
+    full: bool,
+) -> Whole | None:
+    """Judges each response by itself, then all of them together; None when no version has a rule over many, or nothing was judged."""
+    for definition, rows in _by_version(entries, definitions):
+        judgement.add(gate.validate(definition, rows), rows)
+    if not many.needed or judgement.error is not None:
+        return None
+    with database.begin() as connection:
+        whole = many.whole(connection, entries, judgement.positions, full=full)
+    judgement.add(gate.weigh(whole), entries)
+    return whole
 
 
 def _by_version(entries: pl.DataFrame, definitions: dict[int, FormDefinition]) -> Iterator[tuple[FormDefinition, pl.DataFrame]]:

@@ -13,7 +13,7 @@ from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.definition import FormDefinition, FormRule
 from collect_pipelines.validation.profiles import NUMBERS, Answers, Profile, joined
 
-__all__ = ["BATCH_KINDS", "Measure", "batch_rules", "batches_needed", "join_below", "measured"]
+__all__ = ["BATCH_KINDS", "Measure", "batches_needed", "join_below", "measured"]
 
 BATCH_KINDS = ("complete", "volume", "distribution")
 
@@ -32,11 +32,6 @@ class Measure:
     """The share, the number of rows, or the shift; None while there is too little to look at."""
     sentence: str
     """For people, with numbers over many responses and no answer of one."""
-
-
-def batch_rules(definition: FormDefinition) -> tuple[FormRule, ...]:
-    """The rules of a version that are about batches and name no response."""
-    return tuple(rule for rule in definition.rules if rule.kind in BATCH_KINDS)
 
 
 def join_below(rules: Sequence[FormRule]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from collect_pipelines.forms.columns import column_name
-from collect_pipelines.forms.definition import FormDefinition, Question
+from collect_pipelines.forms.definition import Question
 from collect_pipelines.validation.values import OTHER_MARK, answered, choice, choices, typed
 
 __all__ = ["Answers", "Profile", "joined", "profile_of"]
@@ -138,9 +138,3 @@ def _choices(counted: Answers, codes: pl.Series) -> Answers:
     pairs = dict(frame.head(MAX_CHOICES).iter_rows())
     rest = int(frame.tail(max(frame.height - MAX_CHOICES, 0))["len"].sum())
     return Answers(counted.asked, counted.answered, choices=pairs | ({THE_REST: rest} if rest else {}))
-
-
-def looked_at(definition: FormDefinition) -> tuple[Question, ...]:
-    """The questions that rules over batches of this version need, each once."""
-    keys = dict.fromkeys(rule.complete or rule.distribution for rule in definition.rules if rule.complete or rule.distribution)
-    return tuple(definition.by_key[key] for key in keys if key is not None)
