@@ -1,9 +1,11 @@
 """Slang in the stored responses of a form: what was found when they came in, and what today's lexicon finds."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from collect_pipelines.checks.slang.check import CODE, SlangCheck, SlangConfig, finding_data
@@ -52,7 +54,7 @@ def search_form(
     found: list[dict[str, Any]] = []
     for entry in _entries(connection, record.form_id, record.head):
         version = versions[entry.version]
-        if version.cities is not None and entry.answers.get(version.config.city or "") not in version.cities:
+        if version.cities is not None and not _is_in(entry.answers.get(version.config.city or ""), version.cities):
             continue
         finds = _noted(entry, languages) if stored else _fresh(entry, version, matcher, languages)
         if finds and _stands(connection, entry):
@@ -76,6 +78,10 @@ def _stands(connection: Connection, entry: StoredEntry) -> bool:
     """Whether the entry is the response as it is today: not superseded, not deleted."""
     newest = newest_response(connection, entry.form_id, entry.response_id)
     return newest is not None and newest.position == entry.position and newest.operation != "delete"
+
+
+def _is_in(answer: Any, cities: frozenset[str]) -> bool:
+    return isinstance(answer, str) and answer in cities  # an answer in own words is an object
 
 
 def _noted(entry: StoredEntry, languages: Sequence[str]) -> list[dict[str, Any]]:
@@ -104,13 +110,13 @@ def _fresh(entry: StoredEntry, version: _Version, matcher: Matcher, languages: S
 
 
 def _version(definition: FormDefinition, city: str | None) -> _Version:
-    """The version's own `checks: slang`; without one, the select_one whose choices name languages is the city."""
+    """The version's own `checks: slang`; without one that is valid, the select_one whose choices name languages is the city."""
     settings = definition.checks.get(SlangCheck.kind)
+    guessed = next((question.key for question in definition.answerable if _names_languages(question)), None)
+    config = SlangConfig.model_construct(city=guessed)
     if settings is not None:
-        config = SlangConfig.model_validate(settings.config)
-    else:
-        guessed = next((question.key for question in definition.answerable if _names_languages(question)), None)
-        config = SlangConfig.model_construct(city=guessed)
+        with suppress(ValidationError):  # published all the same; at ingest the check counts as failed
+            config = SlangConfig.model_validate(settings.config)
     question = definition.by_key.get(config.city or "")
     codes = _codes(question, city) if city and question else frozenset[str]()
     return _Version(definition, config, codes if city else None)

@@ -192,6 +192,7 @@ def test_stored_responses_are_searched_by_city_and_language(cli: Collect, databa
         response(form_id, "c", {"note": "macha jugaad"}),
         response(form_id, "d", {"city": "chennai", "note": "semma"}),
         response(form_id, "d", {}, "delete", 1),
+        response(form_id, "f", {"city": {"other": "Leh"}, "note": "semma"}),
         response(form_id, "e", {"city": "chennai", "note": "mokka"}),
         response(form_id, "e", {"city": "chennai", "note": "gethu"}, "edit", 1),
     )
@@ -208,6 +209,15 @@ def test_stored_responses_are_searched_by_city_and_language(cli: Collect, databa
     assert found("--stored", "--city", "chennai") == found("--stored", "--language", "mr") == []
     assert "Its choices: mumbai, chennai." in cli("slang", "search", "--form", "visit", "--city", "pune", code=4).stderr
     assert "There is no form" in cli("slang", "search", "--form", "visits", code=4).stderr
+
+
+def test_a_form_whose_check_is_not_valid_is_searched_by_what_its_choices_say(cli: Collect, database: Database, database_url: str) -> None:
+    with database.begin() as connection:
+        form_id = publish_form(connection, "default", read_form(FORM.replace("city: city", "citty: city"))).form_id
+    cli("slang", "import", "--seed")
+    store(database_url, response(form_id, "a", {"city": "chennai", "note": "semma"}))
+
+    assert [one["language"] for one in cli.json("slang", "search", "--form", "visit")["found"]] == ["ta"]
 
 
 def test_a_form_that_names_no_language_asks_for_one(cli: Collect, database: Database) -> None:
