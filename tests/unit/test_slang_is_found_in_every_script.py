@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from collect_pipelines.checks.slang.folding import LONGEST, tokens_of
 from collect_pipelines.checks.slang.lexicon import Term, term_fault
 from collect_pipelines.checks.slang.matching import Hit, Matcher, Options, in_language
-from collect_pipelines.checks.slang.romanised import romanisations, spoken
+from collect_pipelines.checks.slang.romanised import MAX_READINGS, romanisations, spoken
 from collect_pipelines.checks.slang.scripts import script_of
 
 ZWJ, ZWNJ = "\u200d", "\u200c"
@@ -270,6 +270,13 @@ def test_nothing_in_a_text_breaks_the_search() -> None:
     for text in ("", " ", "\x00", "\ud800poa", "\u093c\u094d", ZWJ, "﷽", "𝕡𝕠𝕒", "poa\udfff", "\u0e33", "ﾊﾞ"):
         for hit in matcher.find(text, ["hi"]):
             assert 0 <= hit.start < hit.end <= len(text)
+
+
+def test_a_sentence_in_a_lexicon_has_no_endless_number_of_readings() -> None:
+    sentence = " ".join(["কলকাতা"] * 14)
+
+    assert 1 <= len(romanisations(sentence)) <= MAX_READINGS
+    assert found(f"ওই {sentence}!", term(sentence, "bn"), language="bn") == [sentence]
 
 
 def test_no_text_grows_much_by_folding() -> None:

@@ -9,6 +9,7 @@ __all__ = ["LATIN", "ROMANISED_LANGUAGES", "romanisations", "spoken"]
 ROMANISED_LANGUAGES = frozenset({"as", "bn", "gu", "hi", "kn", "mai", "ml", "mr", "ne", "or", "pa", "ta", "te"})
 """Languages that are often typed in Latin letters, without one agreed spelling."""
 
+MAX_READINGS = 24  # of one phrase; each word with three readings triples them, and a sentence is hardly typed word by word as listed
 MIN_LETTERS = 4  # shorter derived keys are words of other languages too often
 
 # The Unicode blocks of the Indic scripts run in parallel: the same sound has the same place in each.
@@ -81,6 +82,8 @@ def romanisations(folded: str) -> tuple[str, ...]:
         forms = _readings(word)
         if not forms:
             return ()
+        if len(readings) * len(forms) > MAX_READINGS:
+            forms = forms[:1]
         readings = [f"{before} {form}".strip() for before in readings for form in forms]
     return tuple(dict.fromkeys(key for key in readings if len(key.replace(" ", "")) >= MIN_LETTERS))
 
