@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from collect_pipelines.ingest.threads import StoreThreads
-from collect_pipelines.store.forgetting import forget_expired
+from collect_pipelines.store.forgetting import SLICE, forget_expired
 from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["Housekeeping"]
@@ -39,7 +39,8 @@ class Housekeeping:
     async def _keep_house(self) -> None:
         while not await self._told_to_stop(self._period * random.uniform(0.5, 1.0)):  # noqa: S311 - spread, not secrecy
             try:
-                while not self._stopping.is_set() and await self._threads.read(forget_expired) > 0:
+                # A few may expire every second; they are left until a slice of them is worth a transaction.
+                while not self._stopping.is_set() and await self._threads.read(forget_expired) >= SLICE:
                     await asyncio.sleep(0)
             except Exception as exc:
                 log.info("housekeeping_put_off", exc_info=exc)

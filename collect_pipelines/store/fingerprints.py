@@ -21,7 +21,6 @@ __all__ = ["Finder", "prune_fingerprints", "sealed"]
 ANSWER_SECONDS = 1.5  # a check waits no longer; its own time-out is usually much shorter
 CONNECT_SECONDS = 1.0
 MAX_GROUP = 500  # responses asked about in one query
-PRUNE_SLICE = 5_000  # rows per transaction: locks stay short
 
 DELETE_EXPIRED = text("""
     delete from collect.fingerprint where ctid = any(array(
@@ -37,7 +36,7 @@ def sealed(form_id: int, fingerprint: Fingerprint) -> Fingerprint:
     return Fingerprint(fingerprint.name, hashlib.sha256(named + fingerprint.value).digest(), fingerprint.within_seconds)
 
 
-def prune_fingerprints(connection: Connection, size: int = PRUNE_SLICE) -> int:
+def prune_fingerprints(connection: Connection, size: int) -> int:
     """Forgets fingerprints whose window is over, `size` at most, and says how many those were."""
     return connection.execute(DELETE_EXPIRED, {"size": size}).rowcount
 

@@ -5,17 +5,19 @@ from sqlalchemy import Connection, func, select
 from collect_pipelines.store.fingerprints import prune_fingerprints
 from collect_pipelines.store.rejections import prune_rejections
 
-__all__ = ["forget_expired"]
+__all__ = ["SLICE", "forget_expired"]
+
+SLICE = 5_000  # rows of each table in one call: locks stay short
 
 LOCK = 0x636F6C6C_66677400  # any number no other advisory lock of the database uses
 
 
 def forget_expired(connection: Connection) -> int:
     """
-    Removes some thousand expired attempts and fingerprints at most, and says how many; 0 also while another process is at it.
+    Removes a slice of the expired attempts and fingerprints, and says how many; 0 also while another process is at it.
 
-    Call it again at once while it finds any: each call is one short transaction.
+    With fewer than `SLICE` the rest can wait. Each call is one short transaction.
     """
     if not connection.execute(select(func.pg_try_advisory_xact_lock(LOCK))).scalar_one():
         return 0
-    return prune_rejections(connection) + prune_fingerprints(connection)
+    return prune_rejections(connection, SLICE) + prune_fingerprints(connection, SLICE)

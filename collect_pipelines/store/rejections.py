@@ -26,7 +26,6 @@ __all__ = [
 
 KEPT_PER_RESPONSE = 20  # a client that resends in a loop must not fill the database; the newest tell what is wrong now
 KEPT_DAYS = 30  # a story is asked for while people remember the visit
-PRUNE_SLICE = 5_000  # rows per transaction: locks stay short
 
 # Recorded once, also when the commit before a lost connection had succeeded and the same attempts are written again.
 INSERT = text("""
@@ -145,6 +144,6 @@ def _moment(attempt: StoredEntry | StoredRejection) -> datetime:
     return attempt.received_at if isinstance(attempt, StoredEntry) else attempt.attempted_at
 
 
-def prune_rejections(connection: Connection, days: int = KEPT_DAYS, size: int = PRUNE_SLICE) -> int:
-    """Removes attempts older than so many days, `size` at most, and says how many those were."""
-    return connection.execute(DELETE_OLD, {"days": days, "size": size}).rowcount
+def prune_rejections(connection: Connection, size: int) -> int:
+    """Removes attempts older than 30 days, `size` at most, and says how many those were."""
+    return connection.execute(DELETE_OLD, {"days": KEPT_DAYS, "size": size}).rowcount

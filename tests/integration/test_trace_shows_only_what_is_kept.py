@@ -9,7 +9,7 @@ from collect_pipelines.errors import Unavailable
 from collect_pipelines.ingest.housekeeping import Housekeeping
 from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.forgetting import forget_expired
+from collect_pipelines.store.forgetting import SLICE, forget_expired
 from tests.integration.store_tools import publish, scalar, until
 
 LEFT = "select (select count(*) from collect.rejection) + (select count(*) from collect.fingerprint)"
@@ -51,6 +51,25 @@ def test_two_processes_do_not_do_it_at_once(filled: Database) -> None:
         assert forget_expired(one) == 10_000
         with filled.begin() as other:
             assert forget_expired(other) == 0
+
+
+def test_what_expires_all_the_time_is_left_until_the_next_time() -> None:
+    asked: list[float] = []
+
+    class Trickle:
+        async def read(self, _: object) -> int:
+            asked.append(asyncio.get_running_loop().time())
+            return 2 * SLICE if len(asked) == 1 else 1
+
+    async def keep() -> None:
+        house = Housekeeping(Trickle(), period_seconds=0.1)  # type: ignore[arg-type]
+        house.start()
+        await until(lambda: len(asked) > 2)
+        await house.stop()
+
+    asyncio.run(keep())
+
+    assert asked[2] - asked[1] > 0.04  # half a period at least
 
 
 def test_an_error_waits_for_the_next_time() -> None:
