@@ -88,6 +88,10 @@ class Stranger(Check):
     def sleep_(self, response):
         time.sleep(10_000)
 
+    def take_a_moment_(self, response):
+        time.sleep(0.02)
+        return []
+
     def ignore_signals_(self, response):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -242,6 +246,8 @@ class Recogniser(Stranger):
     def do(self, response):
         if response is None:
             return []
+        if self.config.do == "sleep then":
+            self.sleep_(response)
         data = {"earlier": [[one.name, one.response_id, one.received_at.isoformat()] for one in response.earlier], **self.lists}
         return [Finding("told", "m", "note", data=data)]
 

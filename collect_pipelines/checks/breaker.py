@@ -6,7 +6,8 @@ from typing import Literal
 __all__ = ["PAUSE_SECONDS", "TRIP_AFTER", "Breaker", "BreakerState"]
 
 TRIP_AFTER = 3  # failures in a row; one may be bad luck
-PAUSE_SECONDS = 30.0  # then one response tries it again
+PAUSE_SECONDS = 30.0  # then one response tries it again; each time in vain the pause doubles
+LONGEST_PAUSES = 8  # up to so many times the first one: each trial costs a process
 TRIAL_SECONDS = 12.0  # longer than the longest time-out of a check; a trial nobody hears of again is followed by the next one
 
 BreakerState = Literal["closed", "open", "half-open"]
@@ -21,7 +22,9 @@ class Breaker:
 
     def __init__(self, pause_seconds: float = PAUSE_SECONDS, told: Callable[[bool], None] | None = None) -> None:
         """told: called with True when it opens, with False when it closes again."""
-        self._pause_seconds = pause_seconds
+        self._first_pause = pause_seconds
+        self.pause_seconds = pause_seconds
+        """How long it is left alone when it opens."""
         self._told = told or (lambda _: None)
         self._failures = 0
         self._shut_until = 0.0
@@ -42,8 +45,10 @@ class Breaker:
         self._failures += 1
         if self.state == "half-open" or (self.state == "closed" and self._failures >= TRIP_AFTER):
             opened = self.state == "closed"
+            if not opened:
+                self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSES * self._first_pause)
             self.state = "open"
-            self._shut_until = now + self._pause_seconds
+            self._shut_until = now + self.pause_seconds
             if opened:
                 self._told(True)
         return self.state == "open"
@@ -59,4 +64,5 @@ class Breaker:
         # An answer to a question asked before it opened is no trial: three others were lost since.
         if self.state == "half-open":
             self.state = "closed"
+            self.pause_seconds = self._first_pause
             self._told(False)

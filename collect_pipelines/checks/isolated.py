@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from collect_pipelines.checks.breaker import Breaker
 from collect_pipelines.checks.child import Message
@@ -36,8 +38,7 @@ class IsolatedCheck:
         self._deadline = definition.deadline_ms / 1000
         self._limit = min(settings.timeout_ms / 1000, self._deadline)
         self._pool = processes.of(kind)
-        form = definition.model_dump(mode="json", exclude_defaults=True)
-        self._tenant = Tenant(processes.next_key(), form, settings.config, breaker, self._limit)
+        self._tenant = Tenant(processes.next_key(), definition.form, b"", settings.config, breaker, self._limit)
         self._first_wait: float | None = None
         self._reading: asyncio.Task[None] | None = None
         self._read: Callable[[tuple[str, ...]], Awaitable[References]] | None = None
@@ -56,10 +57,11 @@ class IsolatedCheck:
         """Has it made ready in the background, or ready anew after a change of its lists."""
         if self._read is None:
             self._read = read
+            self._tenant.form = await asyncio.to_thread(lambda: self._definition.model_dump_json(exclude_defaults=True).encode())
             self._pool.admit(self._tenant)
             self._pool.on_news(self._want_lists)
         elif self.references:
-            self._pool.supply(self._tenant, await read(self.references))
+            await self._supply(read)
         self._want_lists()
 
     async def is_ready(self, seconds: float) -> bool:
@@ -106,16 +108,15 @@ class IsolatedCheck:
         spent = loop.time() - now
         return min(until + spent, now + self._deadline)
 
-    async def _answer(self, do: str, document: dict[str, Any], until: float) -> Message:
+    async def _answer(self, do: Literal["fingerprints", "check"], document: dict[str, Any], until: float) -> Message:
         try:
             future = self._pool.ask(self._tenant, do, document)
+            async with asyncio.timeout_at(until):
+                answer = await future
         except NotReady as exc:
             raise NotNow(str(exc)) from None
         except (TypeError, ValueError):
             raise Nonsense("can't be given these answers") from None
-        try:
-            async with asyncio.timeout_at(until):
-                answer = await future
         except Overran:
             raise TimeoutError from None
         except Crashed as exc:
@@ -135,6 +136,10 @@ class IsolatedCheck:
         assert self._read is not None
         while self._tenant.references is None:
             try:
-                self._pool.supply(self._tenant, await self._read(self.references))
+                await self._supply(self._read)
             except Unavailable:
                 await asyncio.sleep(RETRY_LISTS_SECONDS)
+
+    async def _supply(self, read: Callable[[tuple[str, ...]], Awaitable[References]]) -> None:
+        lists = await read(self.references)
+        self._pool.supply(self._tenant, await asyncio.to_thread(orjson.dumps, lists))

@@ -107,7 +107,6 @@ class Member:
         self.child.kill()
 
     def _heard(self, message: Message) -> None:
-        self.child.drain()
         if self.facts is None:
             self._introduced(message)
         elif not self.work or not self.work[0].meant(message):

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+import orjson
 
 from collect_pipelines.checks.child import Child, Message
-from collect_pipelines.checks.interface import References
 from collect_pipelines.checks.member import Facts, Loss, Member
 from collect_pipelines.checks.tenant import (
     QUICK_SECONDS,
@@ -18,7 +19,7 @@ from collect_pipelines.checks.tenant import (
     Unheeded,
     end_with,
 )
-from collect_pipelines.checks.wire import frame, reason_of
+from collect_pipelines.checks.wire import MAX_REQUEST_BYTES, frame, reason_of
 from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["KindProcesses", "Watcher"]
@@ -27,6 +28,7 @@ PIPELINED = 4  # requests that wait in a process, so that it need not wait for u
 MAX_WAITING = 1_000  # requests of one form version; beyond this waiting would not help
 RETRY_SECONDS = (1.0, 60.0)  # shortest and longest pause before a process that does not come up is tried again
 DOOMED_AFTER = 3  # failures to come up, in a row, of a plug-in that came up before; one that never did is believed at once
+NO_LISTS = b"{}"
 RECENT_SECONDS = 600.0  # form versions used since are made ready in a new process before they are asked for
 
 log = get_logger(__name__)
@@ -76,7 +78,7 @@ class KindProcesses:
         self._fill()
         self._settle(tenant)
 
-    def supply(self, tenant: Tenant, references: References) -> None:
+    def supply(self, tenant: Tenant, references: bytes) -> None:
         """The lists the check wants, for the first time or because one changed; until it is ready anew the old ones count."""
         tenant.references = references
         tenant.generation += 1
@@ -92,11 +94,11 @@ class KindProcesses:
         self._news.add(told)
         return lambda: self._news.discard(told)
 
-    def ask(self, tenant: Tenant, do: str, draft: Mapping[str, Any]) -> "asyncio.Future[Message]":
+    def ask(self, tenant: Tenant, do: Literal["fingerprints", "check"], draft: Mapping[str, Any]) -> "asyncio.Future[Message]":
         """
-        Asks about one response; cancel the future to give it up.
+        Asks about one response; cancel the future to give it up. Raises NotReady.
 
-        It may end with Overran, Crashed or Unheeded. Raises NotReady; and TypeError for a draft that is not JSON.
+        It may end with Overran, Crashed or Unheeded; and with TypeError for a draft that is not JSON.
         """
         problem = tenant.problem or (self.problem if not self._members_up() else None)
         if problem is not None:
@@ -104,8 +106,7 @@ class KindProcesses:
         if len(tenant.waiting) >= MAX_WAITING:
             raise NotReady("too many responses wait for it")
         self._numbers += 1
-        text = frame({"do": do, "id": self._numbers, "key": tenant.key, "draft": draft})
-        request = Request(self, tenant, self._numbers, text, self._loop.create_future())
+        request = Request(self, tenant, self._numbers, do, draft, self._loop.create_future())
         tenant.used_at = self._loop.time()
         tenant.waiting.append(request)
         self._hungry.setdefault(tenant.key, tenant)
@@ -134,7 +135,7 @@ class KindProcesses:
         now = self._loop.time()
         for tenant in self._tenants.values():
             if tenant.references is None and self.facts is not None and not self.facts.references:
-                tenant.references = {}
+                tenant.references = NO_LISTS
             if tenant.waiting or now - tenant.used_at < RECENT_SECONDS:
                 self._settle(tenant)
         self._tell_news()
@@ -174,7 +175,8 @@ class KindProcesses:
             tenant.breaker.failed(self._loop.time())
             end_with(request.answer, Crashed(reason_of(message["error"])))
         else:
-            tenant.breaker.answered()
+            if request.do == "check" or "error" in message:  # else the question that may hang is still to come
+                tenant.breaker.answered()
             end_with(request.answer, message)
 
     def prepared(self, preparation: Preparation, message: Message) -> None:
@@ -186,7 +188,7 @@ class KindProcesses:
             member.prepared[tenant.key] = preparation.generation
         elif preparation.generation == tenant.generation:
             tenant.problem = str(problem)
-            log.warning("check_not_ready", msg=reason_of(tenant.problem), kind=self.kind, form=str(tenant.form.get("form")))
+            log.warning("check_not_ready", msg=reason_of(tenant.problem), kind=self.kind, form=tenant.name)
             self._drop(tenant, tenant.problem)
         self._settle(tenant)
         self._tell_news()
@@ -225,16 +227,23 @@ class KindProcesses:
     def _settle(self, tenant: Tenant) -> None:
         """Has the tenant made ready in one more process that lacks it: one after the other, so that the others go on working."""
         if tenant.references is None and self.facts is not None and not self.facts.references:
-            tenant.references = {}
+            tenant.references = NO_LISTS
         if tenant.references is not None and not tenant.preparing and tenant.problem is None:
             lacking = [member for member in self._members if member.usable and member.prepared.get(tenant.key) != tenant.generation]
             if lacking:
-                member = min(lacking, key=lambda one: (tenant.key in one.prepared, len(one.work)))
-                tenant.preparing = True
-                request = {"form": tenant.form, "config": tenant.config, "references": tenant.references}
-                named = {"key": tenant.key, "generation": tenant.generation}
-                member.ask(Preparation(self, tenant, member, tenant.generation), frame({**named, **request}))
+                self._prepare(tenant, min(lacking, key=lambda one: (tenant.key in one.prepared, len(one.work))), tenant.references)
         self._serve()
+
+    def _prepare(self, tenant: Tenant, member: Member, references: bytes) -> None:
+        if len(tenant.form) + len(references) > MAX_REQUEST_BYTES // 2:
+            tenant.problem = f"The reference lists that {self.kind!r} wants are too long to be given to it. Shorten them."
+            self._drop(tenant, tenant.problem)
+            return
+        tenant.preparing = True
+        # Both are JSON already, made in a thread: they may be long, and the event loop has others to serve.
+        known = {"form": orjson.Fragment(tenant.form), "references": orjson.Fragment(references), "config": tenant.config}
+        text = frame({"key": tenant.key, "generation": tenant.generation, **known})
+        member.ask(Preparation(self, tenant, member, tenant.generation), text)
 
     def _serve(self) -> None:
         """Hands requests to processes, one of each tenant in turn, while there is room."""
@@ -247,9 +256,18 @@ class KindProcesses:
                 if not tenant.waiting:
                     del self._hungry[key]
                 elif (member := self._place_for(tenant)) is not None:
-                    request = tenant.waiting.popleft()
-                    member.ask(request, request.text)
+                    self._hungry[key] = self._hungry.pop(key)  # the last in turn now
+                    self._hand_over(tenant.waiting.popleft(), member)
                     served = True
+
+    def _hand_over(self, request: Request, member: Member) -> None:
+        asked = {"do": request.do, "id": request.number, "key": request.tenant.key, "draft": request.draft}
+        try:
+            text = frame(asked)  # not before its turn: those that wait take no more memory than their responses do anyway
+        except (TypeError, ValueError) as exc:
+            end_with(request.answer, exc)
+        else:
+            member.ask(request, text)
 
     def _place_for(self, tenant: Tenant) -> Member | None:
         best: Member | None = None
@@ -259,7 +277,8 @@ class KindProcesses:
                 missing = False
                 if _has_room(member, tenant) and (best is None or len(member.work) < len(best.work)):
                     best = member
-        if missing and not tenant.preparing and self._members_up() and tenant.references is not None and tenant.problem is None:
+        can_be_prepared = not tenant.preparing and tenant.references is not None and tenant.problem is None
+        if missing and can_be_prepared and any(member.usable for member in self._members):
             self._loop.call_soon(self._settle, tenant)
         return best
 

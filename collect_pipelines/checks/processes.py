@@ -34,12 +34,19 @@ class CheckProcesses:
         self._memory_bytes = memory_bytes
         self._kinds: dict[str, KindProcesses] = {}
         self._keys = 0
+        self._closed = False
 
     def of(self, kind: str) -> KindProcesses:
         """The processes of a kind; started when the first form version is admitted."""
         if kind not in self._kinds:
             self._kinds[kind] = KindProcesses(kind, self._processes, self._memory_bytes, self.watcher)
+            if self._closed:  # a response that came late finds no process, and starts none
+                self._kinds[kind].close()
         return self._kinds[kind]
+
+    def problem(self, kind: str) -> str | None:
+        """Why no process of the kind comes up; None while one does, and when none was started."""
+        return self._kinds[kind].problem if kind in self._kinds else None
 
     def next_key(self) -> int:
         """A number for a tenant."""
@@ -47,7 +54,8 @@ class CheckProcesses:
         return self._keys
 
     async def close(self) -> None:
-        """Ends every process and waits until they are gone."""
+        """Ends every process and waits until they are gone; none is started any more."""
+        self._closed = True
         children = [child for kind in self._kinds.values() for child in kind.close()]
         self._kinds.clear()
         await asyncio.gather(*(asyncio.to_thread(child.finished.wait, 5.0) for child in children))

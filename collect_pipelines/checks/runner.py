@@ -157,7 +157,7 @@ class CheckRunner:
         """The outcome when its breaker lets nobody pass."""
         if place.breaker.allows(asyncio.get_running_loop().time()):
             return None
-        pause = f"not tried for {self._processes.pause_seconds:g} s after repeated failures"
+        pause = f"not tried for {place.breaker.pause_seconds:g} s after repeated failures"
         return self._failed(place.kind, "error", pause, started, draft.language)
 
     def _heard(self, kind: str, said: Said, draft: Draft, started: float) -> CheckOutcome:

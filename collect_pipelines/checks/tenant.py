@@ -4,11 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from collect_pipelines.checks.breaker import Breaker
 from collect_pipelines.checks.child import Message
-from collect_pipelines.checks.interface import References
 from collect_pipelines.checks.member import Member
 
 __all__ = ["QUICK_SECONDS", "Crashed", "Landlord", "NotReady", "Overran", "Preparation", "Request", "Tenant", "Unheeded", "end_with"]
@@ -48,14 +47,16 @@ class Tenant:
     """The check of one form version, as the processes of its kind know it."""
 
     key: int
-    form: Mapping[str, Any]
-    """The definition as JSON."""
+    name: str
+    """Of the form, for the log."""
+    form: bytes
+    """The definition as JSON; empty until it is admitted."""
     config: Mapping[str, Any]
     breaker: Breaker
     limit_seconds: float
     """How long it may work on one request."""
-    references: References | None = None
-    """None until the lists that the plug-in wants were read."""
+    references: bytes | None = None
+    """JSON of the lists that the plug-in wants; None until they were read."""
     generation: int = 0
     """Counts changes of `references`; each has to be prepared anew."""
     problem: str | None = None
@@ -74,7 +75,8 @@ class Request:
     pool: "Landlord"
     tenant: Tenant
     number: int
-    text: bytes
+    do: Literal["fingerprints", "check"]
+    draft: Mapping[str, Any]
     answer: "asyncio.Future[Message]"
 
     @property

@@ -9,7 +9,17 @@ import orjson
 
 from collect_pipelines.model import Finding, Fingerprint, Severity
 
-__all__ = ["CheckOutcome", "Nonsense", "OutcomeName", "outcome_of", "sound_findings", "sound_fingerprints", "sound_metadata"]
+__all__ = [
+    "MAX_FINDINGS",
+    "MAX_FINGERPRINTS",
+    "CheckOutcome",
+    "Nonsense",
+    "OutcomeName",
+    "outcome_of",
+    "sound_findings",
+    "sound_fingerprints",
+    "sound_metadata",
+]
 
 OutcomeName = Literal["passed", "flagged", "rejected", "error", "timeout", "skipped"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from collect_pipelines.checks.interface import Draft
-from collect_pipelines.checks.verdict import Nonsense
+from collect_pipelines.checks.verdict import MAX_FINDINGS, MAX_FINGERPRINTS, Nonsense
 from collect_pipelines.model import Earlier, Finding, Fingerprint
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "reason_of",
 ]
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024  # 100 findings of 16 KiB and the metadata fit twice
+MAX_ANSWER_BYTES = 2 * 1024 * 1024  # 100 findings of 16 KiB and the metadata fit
 MAX_REQUEST_BYTES = 256 * 1024 * 1024  # a form with the longest reference lists
 MAX_REASON = 200  # characters; a reason is a few words
 LENGTH_BYTES = 4
@@ -87,8 +87,8 @@ def findings_document(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
 
 def findings_of(document: Any) -> list[Finding]:
     """The findings again; what they hold is still to be verified (verdict.sound_findings). Raises Nonsense."""
-    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
-        raise Nonsense("sent something that is not a list of findings")
+    if not isinstance(document, list) or len(document) > MAX_FINDINGS or not all(isinstance(item, dict) for item in document):
+        raise Nonsense(f"sent something that is not a list of at most {MAX_FINDINGS} findings")
     return [
         Finding(
             item.get("code", ""),
@@ -109,6 +109,8 @@ def fingerprints_document(fingerprints: tuple[Fingerprint, ...]) -> list[tuple[s
 
 def fingerprints_of(document: Any) -> list[Fingerprint]:
     """The fingerprints again, still to be verified (verdict.sound_fingerprints). Raises Nonsense."""
+    if not isinstance(document, list) or len(document) > MAX_FINGERPRINTS:
+        raise Nonsense(f"sent something that is not a list of at most {MAX_FINGERPRINTS} fingerprints")
     try:
         return [Fingerprint(name, bytes.fromhex(value), within) for name, value, within in document]
     except (TypeError, ValueError) as exc:

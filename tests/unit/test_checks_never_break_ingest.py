@@ -1,6 +1,7 @@
 """A check that raises, hangs, crashes, lies or is missing never breaks a response's way in; `on_error` decides what becomes of it."""
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -18,14 +19,19 @@ import pytest
 from collect_pipelines.checks import member as member_module
 from collect_pipelines.checks import tenant as tenant_module
 from collect_pipelines.checks.breaker import TRIP_AFTER, Breaker
+from collect_pipelines.checks.child import LOWER_PRIORITY, Child
 from collect_pipelines.checks.interface import Draft, Earlier, Fingerprint
-from collect_pipelines.checks.runner import CheckOutcome
+from collect_pipelines.checks.pool import KindProcesses
+from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
+from collect_pipelines.checks.tenant import Tenant
+from collect_pipelines.checks.verdict import Nonsense
+from collect_pipelines.checks.wire import findings_of
 from collect_pipelines.errors import Unavailable
 from tests.strangers import ENDINGS, NONSENSE
 from tests.unit.checks_world import World, draft, form, world_in
 
 ROOT = Path(__file__).parents[2]
-HANGING = ["sleep", "spin", "regex", "power", "ignore signals", "print very much"]
+HANGING = ["sleep", "spin", "regex", "power", "ignore signals"]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,16 @@ def test_what_a_check_leaves_behind_ends_with_its_process(world: World, do: str)
     assert passes(world)
 
 
+def test_however_much_a_check_prints_it_is_not_held_up_by_it(world: World) -> None:
+    assert world.outcome(form(config={"do": "print very much"})).outcome == "passed"
+
+
+def test_processes_of_checks_let_ingest_go_first(world: World) -> None:
+    assert passes(world)
+
+    assert [psutil.Process(pid).nice() - psutil.Process().nice() for pid in world.pids("stranger")] == [LOWER_PRIORITY]
+
+
 @pytest.mark.parametrize("do", ["connect", "resolve"])
 def test_a_check_has_no_network(world: World, do: str) -> None:
     assert world.outcome(form(config={"do": do})).reason == "raised NetworkDenied"
@@ -124,7 +140,7 @@ def test_a_check_sees_no_secret_and_no_descriptor_of_ingest(world: World, monkey
     assert set(data["environment"]) <= allowed
     assert "SECRET" not in data["values"]
     kinds = sorted(re.sub(r"[:/].*", "", kind) for kind in data["descriptors"].values() if kind != "closed")
-    assert [kind for kind in kinds if kind != ""] == ["pipe", "pipe", "socket"]
+    assert [kind for kind in kinds if kind != ""] == ["socket"]
     assert {kind for kind in data["descriptors"].values() if kind.startswith("/")} <= {"/dev/null", f"/proc/{data['pid']}/statm"}
 
 
@@ -215,13 +231,119 @@ def test_a_breaker_is_closed_then_open_then_half_open() -> None:
     assert [breaker.failed(now) for now in (3.0, 4.0, 5.0)] == [False, False, True]
     assert [breaker.allows(now) for now in (5.0, 34.9)] == [False, False]
     assert [breaker.allows(now) for now in (35.0, 35.1)] == [True, False]  # one tries
-    assert breaker.failed(35.3)
-    assert [breaker.allows(now) for now in (65.2, 65.3, 65.4)] == [False, True, False]
-    assert breaker.allows(78.0)  # nobody heard of the trial again
+    assert breaker.failed(35.3)  # in vain: it is left alone for twice as long
+    assert [breaker.allows(now) for now in (95.2, 95.3, 95.4)] == [False, True, False]
+    assert breaker.allows(108.0)  # nobody heard of the trial again
     breaker.undecided()
-    assert [breaker.allows(now) for now in (78.0, 78.0)] == [True, False]  # it never got to it: the next one tries
+    assert [breaker.allows(now) for now in (108.0, 108.0)] == [True, False]  # it never got to it: the next one tries
     breaker.answered()
-    assert (breaker.allows(78.1), breaker.state, told) == (True, "closed", [True, False])
+    assert (breaker.allows(108.1), breaker.state, told) == (True, "closed", [True, False])
+
+
+def test_a_check_that_is_tried_in_vain_is_left_alone_longer_each_time_but_not_for_ever() -> None:
+    breaker = Breaker(30.0)
+    now, pauses = 0.0, []
+
+    for _ in range(TRIP_AFTER - 1):
+        breaker.failed(now)
+    for _ in range(6):
+        breaker.failed(now)
+        pauses.append(breaker.pause_seconds)
+        now += breaker.pause_seconds
+        assert breaker.allows(now)
+    breaker.answered()
+
+    assert pauses == [30.0, 60.0, 120.0, 240.0, 240.0, 240.0]
+    assert breaker.pause_seconds == 30.0
+
+
+def test_a_check_that_tells_fingerprints_and_then_hangs_is_left_alone_too(tmp_path: Path) -> None:
+    with world_in(tmp_path, processes=1) as world:
+        runner = world.runner(form("recogniser", timeout_ms=150, config={"do": "sleep then"}))
+
+        for _ in range(10):
+            world.do(runner.run(draft()))
+            assert world.do(runner.is_ready(30))
+
+        assert world.noted.breakers == [("recogniser", "f", True)]
+
+
+def test_form_versions_of_one_kind_take_turns_however_many_responses_one_of_them_has(world: World) -> None:
+    patient = {"do": "take a moment"}
+    crowded, other = (world.runner(form(name=name, config=patient)) for name in ("crowded", "other"))
+    order: list[str] = []
+
+    async def one(name: str, runner: CheckRunner) -> None:
+        assert (await runner.run(draft()))[-1].outcome == "passed"
+        order.append(name)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(one("crowded", crowded) for _ in range(20)), *(one("other", other) for _ in range(3)))
+
+    world.do(all_at_once())
+    assert order.index("other") <= 2
+    assert [name for name in order[:8] if name == "other"] == ["other"] * 3
+
+
+def test_nobody_waits_busily_while_a_process_that_ends_soon_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = []
+    settle = KindProcesses._settle
+
+    def counted(pool: KindProcesses, tenant: Tenant) -> None:
+        settled.append(tenant)
+        settle(pool, tenant)
+
+    monkeypatch.setattr(KindProcesses, "_settle", counted)
+    with world_in(tmp_path, processes=1) as world:
+        sound = world.runner(form(name="sound", config={"do": "pass"}))
+        busy = world.runner(form(name="busy", config={"do": "take a moment"}))
+
+        async def with_one_that_ends() -> tuple[list[CheckOutcome], list[CheckOutcome]]:
+            (member,) = world.processes.of("stranger")._members
+            first = asyncio.ensure_future(busy.run(draft()))
+            while not member.work:
+                await asyncio.sleep(0)
+            member.retiring = True
+            return await asyncio.gather(first, sound.run(draft()))
+
+        outcomes = world.do(with_one_that_ends())
+
+    assert [each[-1].outcome for each in outcomes] == ["passed", "passed"]
+    assert len(settled) < 20
+
+
+def test_a_process_that_can_not_be_started_is_an_error_outcome_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_descriptor(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with world_in(tmp_path) as crowded:
+        monkeypatch.setattr(Child, "_start", no_descriptor)
+
+        assert crowded.runner(form()).problems == ("could not be started (Too many open files)",)
+
+
+def test_a_response_that_comes_after_the_end_starts_no_process(tmp_path: Path) -> None:
+    with world_in(tmp_path) as world:
+        world.do(world.processes.close())
+        runner = CheckRunner(form(deadline_ms=50), world.processes)
+        world.do(runner.prepare())
+
+        assert world.do(runner.run(draft()))[-1].outcome == "error"
+        assert world.pids("stranger") == []
+
+
+@pytest.mark.parametrize("document", [[{}] * 101, {}, "text", [1]])
+def test_more_findings_than_are_read_are_not_even_made(document: Any) -> None:
+    with pytest.raises(Nonsense, match="not a list of at most 100 findings"):
+        findings_of(document)
+
+
+def test_answers_that_can_not_be_sent_to_a_process_are_an_error_outcome(world: World) -> None:
+    response = Draft("r1", {"name": "x"}, respondent="\ud800")
+
+    assert world.outcome(form(config={"do": "pass"}), response).reason == "can't be given these answers"
 
 
 def test_an_in_line_check_that_is_slow_trips_the_breaker_too(world: World) -> None:
