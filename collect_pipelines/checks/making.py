@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from collect_pipelines.checks.interface import Check, References
+from collect_pipelines.checks.interface import Check, CheckConfig, References
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
 
-__all__ = ["Unusable", "config_faults", "made_check"]
+__all__ = ["Unusable", "config_faults", "made_check", "sound_config"]
 
 
 class Unusable(Exception):
@@ -18,13 +18,7 @@ class Unusable(Exception):
 
 def made_check(made: type[Check], kind: str, config: Mapping[str, Any], form: FormDefinition, references: References) -> Check:
     """The check, prepared. Raises Unusable whatever the plug-in does."""
-    try:
-        settings = made.Config.model_validate(config)
-    except ValidationError as exc:
-        fix = f"Correct `checks: {kind}: config:` in the form; `collect plugins show {kind}` explains every field."
-        raise Unusable(f"The configuration of check {kind!r} is not valid: {config_faults(exc)}. {fix}") from exc
-    except Exception as exc:
-        raise Unusable(_raised(kind, exc)) from exc
+    settings = sound_config(made, kind, config)
     try:
         check = made(settings)
         check.prepare(form, {name: references.get(name, ()) for name in made.references})
@@ -33,6 +27,17 @@ def made_check(made: type[Check], kind: str, config: Mapping[str, Any], form: Fo
     except BaseException as exc:
         raise Unusable(_raised(kind, exc)) from exc
     return check
+
+
+def sound_config(made: type[Check], kind: str, config: Mapping[str, Any]) -> CheckConfig:
+    """The configuration as the check takes it. Raises Unusable."""
+    try:
+        return made.Config.model_validate(config)
+    except ValidationError as exc:
+        fix = f"Correct `checks: {kind}: config:` in the form; `collect plugins show {kind}` explains every field."
+        raise Unusable(f"The configuration of check {kind!r} is not valid: {config_faults(exc)}. {fix}") from exc
+    except Exception as exc:
+        raise Unusable(_raised(kind, exc)) from exc
 
 
 def config_faults(error: ValidationError) -> str:

@@ -59,10 +59,15 @@ class CheckRunner:
         self._settings = {kind: settings for kind, settings in definition.active_checks.items() if kind != AnswersCheck.kind}
 
     @property
+    def unusable(self) -> dict[str, str]:
+        """What keeps checks of this form from running, by kind, as far as it is known, each with what to do; empty when all is well."""
+        found = ((kind, place if isinstance(place, str) else place.problem) for kind, place in self._places.items())
+        return {kind: problem for kind, problem in found if problem}
+
+    @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps checks of this form from running, as far as it is known, each with what to do; empty when all is well."""
-        found = (place if isinstance(place, str) else place.problem for place in self._places.values())
-        return tuple(problem for problem in found if problem)
+        """The same without the kinds."""
+        return tuple(self.unusable.values())
 
     @property
     def references(self) -> frozenset[str]:
@@ -169,10 +174,10 @@ class CheckRunner:
     def _failed(self, kind: str, outcome: OutcomeName, reason: str, started: float, language: str | None) -> CheckOutcome:
         on_error = self._settings[kind].on_error
         if on_error == "accept":
-            return CheckOutcome(kind, outcome, (), _since(started), reason)
+            return CheckOutcome(kind, outcome, (), _since(started), reason, outcome)
         code = f"check.{outcome}"
         finding = Finding(code, say(code, language, {"check": kind}), on_error)
-        return CheckOutcome(kind, "rejected" if on_error == "reject" else outcome, (finding,), _since(started), reason)
+        return CheckOutcome(kind, "rejected" if on_error == "reject" else outcome, (finding,), _since(started), reason, outcome)
 
     def _tell(self, kind: str, opened: bool) -> None:
         self._processes.watcher.check_breaker(kind, self._definition.form, opened)

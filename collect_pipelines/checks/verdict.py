@@ -46,7 +46,14 @@ class CheckOutcome:
     findings: tuple[Finding, ...]
     duration_ms: float
     reason: str | None = None
-    """For `error` and `timeout`: what went wrong, in words fit for a log (no answers)."""
+    """When the check itself failed: what went wrong, in words fit for a log (no answers)."""
+    failure: OutcomeName | None = None
+    """When the check itself failed: `error` or `timeout`, also where `on_error: reject` makes the outcome `rejected`."""
+
+    @property
+    def counted_as(self) -> OutcomeName:
+        """What metrics and log call it: a response sent back because the check broke is no fault of its sender."""
+        return self.failure or self.outcome
 
 
 def outcome_of(findings: Sequence[Finding]) -> OutcomeName:

@@ -47,12 +47,12 @@ async def check(
     rejected = False
     flags: list[dict[str, Any]] = []
     for outcome in outcomes:
-        metrics.check(outcome.check, outcome.outcome, outcome.duration_ms / 1000)
+        metrics.check(outcome.check, outcome.counted_as, outcome.duration_ms / 1000)
         rejected = rejected or outcome.outcome == "rejected"
         if outcome.outcome != "passed" or outcome.findings:
             flags.extend(_flags(outcome))
             if outcome.reason is not None:
-                log.warning("check_failed", msg=outcome.reason, kind=outcome.check, response_id=response_id, outcome=outcome.outcome)
+                log.warning("check_failed", msg=outcome.reason, kind=outcome.check, response_id=response_id, outcome=outcome.counted_as)
     if rejected:
         raise _rejection(outcomes)
     skew = clock_skew(envelope.submitted_at, datetime.now(UTC))

@@ -71,7 +71,8 @@ class FormBook:
         """processes: where checks run that are not trusted; see CheckRunner."""
         self._threads = threads
         self._processes = processes or CheckProcesses()
-        self._trusted = trusted
+        self.trusted = trusted
+        """Distributions whose bounded checks run in line."""
         self._lists = ReferenceLists(threads)
         self._forms: Cache[tuple[int, str], OpenForm] = Cache(cache_seconds)
         self._known: dict[int, OpenForm] = {}
@@ -103,6 +104,16 @@ class FormBook:
         """Reads the form anew at its next use: call it after publishing, so that this process serves the version at once."""
         self._forms.forget((key.organization_id, reference))
 
+    def unusable(self, form_id: int, version: int) -> dict[str, str] | None:
+        """What keeps checks of this version from running, by kind; None while no response has named the version yet."""
+        known = self._known.get(form_id)
+        ready = known.ready.get(version) if known else None
+        return ready.runner.unusable if ready else None
+
+    def process_problem(self, kind: str) -> str | None:
+        """Why no process of this kind of check comes up; None when one does, or none is needed."""
+        return self._processes.problem(kind)
+
     def start(self) -> None:
         """Begins to start the processes of checks that open forms name; nobody waits for it."""
         task = asyncio.get_running_loop().create_task(self._warm())
@@ -123,7 +134,7 @@ class FormBook:
             except Unavailable:
                 await asyncio.sleep(WARM_RETRY_SECONDS)
         for kind in kinds:
-            if await asyncio.to_thread(line_class, kind, self._trusted) is None:
+            if await asyncio.to_thread(line_class, kind, self.trusted) is None:
                 self._processes.of(kind).open()
 
     async def _made(self, form: OpenForm, number: int, definition: FormDefinition) -> FormVersion:
@@ -142,7 +153,7 @@ class FormBook:
         runner = CheckRunner(
             definition,
             self._processes,
-            trusted=self._trusted,
+            trusted=self.trusted,
             read_references=lambda names: self._lists.read(organization_id, names),
             version=number,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from collect_pipelines.ingest.attempts import AttemptRecorder
 from collect_pipelines.ingest.authentication import Authenticator
+from collect_pipelines.ingest.check_watch import CheckWatch
 from collect_pipelines.ingest.forms import FormBook
 from collect_pipelines.ingest.housekeeping import Housekeeping
 from collect_pipelines.ingest.recognition import FingerprintFinder
@@ -58,8 +59,10 @@ class Services:
     fingerprints: FingerprintFinder = field(init=False)
     attempts: AttemptRecorder = field(init=False)
     housekeeping: Housekeeping = field(init=False)
+    check_watch: CheckWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self.fingerprints = Finder(self.threads.url)
         self.attempts = AttemptRecorder(self.threads, self.metrics)
         self.housekeeping = Housekeeping(self.threads)
+        self.check_watch = CheckWatch(self.threads, self.forms, self.metrics)

@@ -20,9 +20,10 @@ INGEST_METRICS = {
     "collect_ingest_request_duration_seconds": "Seconds from the request's headers to its reply.",
     "collect_ingest_group_size": "Responses stored by one commit.",
     "collect_check_duration_seconds": "Seconds a check took.",
-    "collect_check_outcomes_total": "Check runs by outcome: passed, flagged, rejected, error, timeout, skipped.",
+    "collect_check_outcomes_total": "Check runs by outcome: passed, flagged, rejected, skipped; error and timeout whatever on_error says.",
     "collect_ingest_check_restarts_total": "Processes of checks that were lost and replaced, by reason: overrun, crash, memory, start.",
     "collect_ingest_check_breaker_open": "Checks of form versions that are left alone now, because they hung or crashed again and again.",
+    "collect_ingest_check_unusable": "1 for a check of an open form that can't be used: not installed, or its configuration is not valid.",
     "collect_ingest_attempts_total": "Attempts that were sent back, by what became of their record: recorded, dropped (too many waited).",
     "collect_build_info": "1, labelled with the version that runs.",
 }
@@ -55,6 +56,9 @@ class IngestMetrics:
         self._restarts = self._counter("collect_ingest_check_restarts_total", "plugin", "reason")
         name = "collect_ingest_check_breaker_open"
         self._breakers = Gauge(name, INGEST_METRICS[name], ["plugin", "form"], registry=self._registry, multiprocess_mode="livesum")
+        name = "collect_ingest_check_unusable"
+        self._unusable = Gauge(name, INGEST_METRICS[name], ["plugin", "form"], registry=self._registry, multiprocess_mode="livemax")
+        self._attempts.labels("dropped")  # told as 0 from the start: a counter that appears with its first loss hides that loss
         build = Gauge(
             "collect_build_info",
             INGEST_METRICS["collect_build_info"],
@@ -91,6 +95,10 @@ class IngestMetrics:
     def check_breaker(self, plugin: str, form: str, opened: bool) -> None:
         """A check of a form version is left alone from now on, or is no longer."""
         self._breakers.labels(plugin, form).inc(1 if opened else -1)
+
+    def check_unusable(self, plugin: str, form: str, unusable: bool) -> None:
+        """A check of a form can't be used from now on, or can again."""
+        self._unusable.labels(plugin, form).set(int(unusable))
 
     def attempts(self, outcome: str, count: int = 1) -> None:
         """So many attempts that were sent back are `recorded`, or `dropped`."""

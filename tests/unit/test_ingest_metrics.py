@@ -41,6 +41,21 @@ def test_a_request_is_counted_and_timed() -> None:
     assert 'collect_build_info{version="' in text
 
 
+def test_losses_are_told_as_none_before_the_first_one() -> None:
+    assert 'collect_ingest_attempts_total{outcome="dropped"} 0.0' in IngestMetrics().exposition().decode()
+
+
+def test_a_check_is_unusable_until_it_can_be_used() -> None:
+    metrics = IngestMetrics()
+    line = 'collect_ingest_check_unusable{form="household",plugin="words"}'
+
+    metrics.check_unusable("words", "household", unusable=True)
+    assert f"{line} 1.0" in metrics.exposition().decode()
+
+    metrics.check_unusable("words", "household", unusable=False)
+    assert f"{line} 0.0" in metrics.exposition().decode()
+
+
 def test_sources_named_by_clients_are_bounded() -> None:
     metrics = IngestMetrics()
 
