@@ -8,8 +8,10 @@ from collect_pipelines.model import Ledger
 from collect_pipelines.settings import Settings, setting_name
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.ledger import batch_totals, ledger
+from collect_pipelines.store.profiles import batch_warnings
 from collect_pipelines.store.quota import quota_levels
-from collect_pipelines.telemetry.pipeline_metrics import BatchTotals, PipelineCollector, QuotaLevel
+from collect_pipelines.store.validation import held_by_rule
+from collect_pipelines.telemetry.pipeline_metrics import BatchTotals, PipelineCollector, QuotaLevel, RuleCount
 
 __all__ = ["collector", "export"]
 
@@ -32,7 +34,12 @@ def collector(database: Database) -> PipelineCollector:
         with database.begin() as connection:
             return [QuotaLevel(name, level) for name, level in quota_levels(connection)]
 
-    return PipelineCollector(ledgers, batches, quotas)
+    def rules() -> list[RuleCount]:
+        with database.begin() as connection:
+            broken = [RuleCount(form, rule) for form, found in batch_warnings(connection).items() for rule in found]
+            return [RuleCount(*held) for held in held_by_rule(connection)] + broken
+
+    return PipelineCollector(ledgers, batches, quotas, rules)
 
 
 def export(settings: Settings, database_url: str) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, literal, select, true, update
+from sqlalchemy import Connection, cast, distinct, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from collect_pipelines.errors import Conflict, LeaseLost, NotFound
 from collect_pipelines.store.audit import record_audit
@@ -20,6 +21,7 @@ __all__ = [
     "Quarantined",
     "discard",
     "forms_to_validate",
+    "held_by_rule",
     "list_quarantined",
     "quarantined_at",
     "release",
@@ -118,6 +120,21 @@ def list_quarantined(connection: Connection, form_id: int | None = None, limit: 
     """The entries held back now, oldest first per form; of one form when it is named."""
     query = _QUARANTINED.where(quarantine.c.state == "held").order_by(quarantine.c.form_id, quarantine.c.position).limit(limit)
     return _quarantined(connection, query if form_id is None else query.where(quarantine.c.form_id == form_id))
+
+
+def held_by_rule(connection: Connection) -> list[tuple[str, str, int]]:
+    """Form, rule, and how many entries the rule holds back now; an entry that breaks two rules counts for both."""
+    reason = func.jsonb_array_elements(quarantine.c.reasons).table_valued("value").render_derived()
+    rule = func.coalesce(cast(reason.c.value, JSONB)["rule"].astext, "").label("rule")
+    count = func.count(distinct(quarantine.c.position)).label("held")
+    query = (
+        select(form.c.slug, organization.c.slug.label("organization"), rule, count)
+        .select_from(quarantine.join(form).join(organization).join(reason, true()))
+        .where(quarantine.c.state == "held")
+        .group_by(form.c.slug, organization.c.slug, rule)
+        .order_by(form.c.slug, rule)
+    )
+    return [(form_reference(row.organization, row.slug), row.rule, row.held) for row in connection.execute(query)]
 
 
 def quarantined_at(connection: Connection, form_id: int, position: int) -> Quarantined | None:

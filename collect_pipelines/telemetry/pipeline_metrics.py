@@ -15,12 +15,14 @@ from prometheus_client.registry import Collector
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import IntegrationState, Ledger
 
-__all__ = ["BATCH_COUNTERS", "LEDGER_GAUGES", "PIPELINE_UP", "BatchTotals", "PipelineCollector", "QuotaLevel"]
+__all__ = ["BATCH_COUNTERS", "LEDGER_GAUGES", "PIPELINE_UP", "BatchTotals", "PipelineCollector", "QuotaLevel", "RuleCount"]
 
 PIPELINE_UP = "collect_pipeline_up"
 INTEGRATION_STATE = "collect_integration_state"
 OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
 QUOTA_REMAINING = "collect_quota_remaining_ratio"
+HELD_BY_RULE = "collect_held_by_rule"
+BATCH_RULE_BROKEN = "collect_batch_rule_broken"
 
 INTEGRATION_LABELS = ("form", "integration", "kind")
 
@@ -71,6 +73,16 @@ class QuotaLevel:
     remaining_ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """What a rule of validation does to a form now."""
+
+    form: str
+    rule: str
+    held: int | None = None
+    """Log entries it holds back; an entry that breaks two rules counts for both. None: it judges whole batches and holds nothing."""
+
+
 class PipelineCollector(Collector):
     """
     Register it with a Prometheus registry; every scrape calls the functions it was given once.
@@ -83,13 +95,15 @@ class PipelineCollector(Collector):
         ledger: Callable[[], Iterable[Ledger]],
         batches: Callable[[], Iterable[BatchTotals]] = tuple,
         quotas: Callable[[], Iterable[QuotaLevel]] = tuple,
+        rules: Callable[[], Iterable[RuleCount]] = tuple,
     ) -> None:
-        self._ledger, self._batches, self._quotas = ledger, batches, quotas
+        """rules: those that hold entries back, and those over batches that the newest batch breaks."""
+        self._ledger, self._batches, self._quotas, self._rules = ledger, batches, quotas, rules
 
     def collect(self) -> Iterator[Metric]:
         """All families of one moment."""
         try:
-            ledger, batches, quotas = list(self._ledger()), list(self._batches()), list(self._quotas())
+            ledger, batches, quotas, rules = list(self._ledger()), list(self._batches()), list(self._quotas()), list(self._rules())
         except Unavailable:
             yield _up(0)
             return
@@ -100,6 +114,7 @@ class PipelineCollector(Collector):
         for level in quotas:
             remaining.add_metric([level.quota], level.remaining_ratio)
         yield remaining
+        yield from _rule_families(rules)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing in advance: registering must not wait for Postgres."""
@@ -133,3 +148,17 @@ def _batch_families(batches: list[BatchTotals]) -> Iterator[Metric]:
         for row in batches:
             counter.add_metric([row.form, row.integration, row.kind], getattr(row, field))
         yield counter
+
+
+def _rule_families(rules: list[RuleCount]) -> Iterator[Metric]:
+    held = GaugeMetricFamily(HELD_BY_RULE, "Log entries that a rule of validation holds back.", labels=("form", "rule"))
+    broken = GaugeMetricFamily(
+        BATCH_RULE_BROKEN, "1 for a rule over batches that the newest batch of the form breaks.", labels=("form", "rule")
+    )
+    for one in rules:
+        if one.held is None:
+            broken.add_metric([one.form, one.rule], 1.0)
+        else:
+            held.add_metric([one.form, one.rule], one.held)
+    yield held
+    yield broken

@@ -7,7 +7,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import IntegrationState, Ledger
-from collect_pipelines.telemetry.pipeline_metrics import BATCH_COUNTERS, LEDGER_GAUGES, BatchTotals, PipelineCollector, QuotaLevel
+from collect_pipelines.telemetry.pipeline_metrics import (
+    BATCH_COUNTERS,
+    LEDGER_GAUGES,
+    BatchTotals,
+    PipelineCollector,
+    QuotaLevel,
+    RuleCount,
+)
 
 ROW = Ledger(
     form="household", integration="sheet", kind="google_sheets", state="active",
@@ -60,6 +67,16 @@ def test_batches_and_quotas_are_told() -> None:
 
     assert values == [3, 1, 2, 500, 1.5, 4, 0.5]
     assert every.get_sample_value("collect_quota_remaining_ratio", {"quota": "sheets:project"}) == 0.25
+
+
+def test_rules_that_hold_entries_back_and_rules_over_batches_are_told() -> None:
+    every = CollectorRegistry()
+    found = (RuleCount("household", "age.max", 3), RuleCount("household", "enough"))
+    every.register(PipelineCollector(lambda: (), rules=lambda: found))
+
+    assert every.get_sample_value("collect_held_by_rule", {"form": "household", "rule": "age.max"}) == 3
+    assert every.get_sample_value("collect_held_by_rule", {"form": "household", "rule": "enough"}) is None
+    assert every.get_sample_value("collect_batch_rule_broken", {"form": "household", "rule": "enough"}) == 1
 
 
 def test_while_postgres_is_away_the_exporter_says_so_and_tells_no_old_number() -> None:
