@@ -27,7 +27,10 @@ __all__ = [
     "Question",
     "QuestionType",
     "label_in",
+    "said_by_author",
 ]
+
+_CONSTRAINT_CODES = frozenset({"min", "max", "min_length", "max_length", "pattern"})
 
 RULES_CHECK = "rules"  # the kind of the check that judges the form's own rules
 
@@ -84,6 +87,10 @@ class Question(Part):
     pattern: str | None = Field(
         default=None, description="For text, email, url, phone: an RE2 regular expression that the whole answer must match."
     )
+    constraint_message: Labels = Field(
+        default_factory=dict, description="Said instead of a sentence of ours when min, max, a length or the pattern is broken."
+    )
+    required_message: Labels = Field(default_factory=dict, description="Said instead of a sentence of ours when there is no answer.")
     region: str | None = Field(default=None, description="For phone: country of numbers written without +, e.g. IN.")
     on_violation: Literal["reject", "flag"] = Field(
         default="reject", description="What happens to a response that breaks a rule of this question: sent back, or kept with a flag."
@@ -104,6 +111,13 @@ class Question(Part):
         if faults:
             raise Faults(faults)
         return self
+
+
+def said_by_author(question: Question, code: str, language: str | None) -> str | None:
+    """The author's own sentence for a broken constraint of this code, in the language or the nearest there is; None without one."""
+    if code == "required":
+        return label_in(question.required_message, language) or None
+    return (label_in(question.constraint_message, language) or None) if code in _CONSTRAINT_CODES else None
 
 
 class CheckSettings(Part):

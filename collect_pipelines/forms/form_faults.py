@@ -47,7 +47,7 @@ def _unique_faults(top: Mapping[str, "Question"], unique_by: str) -> Iterator[Fa
 
 
 def _language_faults(question: "Question", place: Place, languages: Sequence[str]) -> Iterator[Fault]:
-    texts = [((*place, "label"), question.label), ((*place, "hint"), question.hint)]
+    texts = [((*place, name), getattr(question, name)) for name in ("label", "hint", "constraint_message", "required_message")]
     texts += [((*place, "choices", index, "label"), choice.label) for index, choice in enumerate(question.choices)]
     for where, labels in texts:
         for language in labels:

@@ -38,7 +38,8 @@ def question_changes(old: Question, new: Question) -> Iterator[Change]:
         yield Change("question.type", key, f"type {old.type} -> {new.type}; give the new question a new key", refused=True)
     yield from _retired(old, new)
     yield from label_changes("question.label", key, "label", old.label, new.label)
-    yield from label_changes("question.hint", key, "hint", old.hint, new.hint)
+    for name in ("hint", "constraint_message", "required_message"):
+        yield from label_changes(f"question.{name}", key, name, getattr(old, name), getattr(new, name))
     yield from _choices(old, new)
     for name, direction in _SWITCHES.items():
         before, now = getattr(old, name), getattr(new, name)

@@ -24,7 +24,7 @@ def _question(item: dict[str, Any]) -> SimpleNamespace:
         key=key if isinstance(key, str) else f"#{id(item)}",
         type=_text(item.get("type")),
         label=_mapping(item.get("label")),
-        hint=_mapping(item.get("hint")),
+        **{name: _mapping(item.get(name)) for name in ("hint", "constraint_message", "required_message")},
         choices=[SimpleNamespace(label=_mapping(choice.get("label"))) for choice in _list(choices) if isinstance(choice, dict)],
         choices_by={name: other for name, other in _mapping(item.get("choices_by")).items() if isinstance(other, str)},
         relevant=_text(item.get("relevant")),

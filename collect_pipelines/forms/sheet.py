@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from collect_pipelines.forms.conditions import Broken, Conditions, is_unanswered
 from collect_pipelines.forms.constraints import severity_of
-from collect_pipelines.forms.definition import FormDefinition, Question, label_in
+from collect_pipelines.forms.definition import FormDefinition, Question, label_in, said_by_author
 from collect_pipelines.forms.messages import say
 from collect_pipelines.forms.value_rules import Violation, quick_of, rule_of
 from collect_pipelines.model import Finding
@@ -65,7 +65,7 @@ class Sheet:
         if self._retired:
             broken += [(key, (Violation("retired"),)) for key in self._retired if not is_unanswered(answers.get(key))]
         values = around.values
-        if self._conditions.keys:
+        if self._conditions:
             values = self._conditions.values(answers, values)
             broken += self._conditions.broken(answers, values, around.now) if around.asked else []
         if not (broken or unknown or self._rows):
@@ -133,7 +133,7 @@ class Sheet:
         words = {"label": label, **violation.data}
         if "by" in words:
             words["by"] = label_in(self._labels[words["by"]], around.language, words["by"])
-        message = say(name, around.language, words)
+        message = said_by_author(question, violation.code, around.language) or say(name, around.language, words)
         return Finding(violation.code, message, severity_of(question, violation.code), around.place + key, label, violation.data)
 
     def _unknown(self, keys: Sequence[str], around: Around) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ __all__ = ["write_form"]
 _SAFE = re.compile(r"[A-Za-z][A-Za-z0-9_ .'()/+-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_TEXTS = frozenset({"title", "label", "hint", "message"})
+_TEXTS = frozenset({"title", "label", "hint", "message", "constraint_message", "required_message"})
 _OF_AUTHOR = frozenset({"metadata", "config", "attributes"})
 
 

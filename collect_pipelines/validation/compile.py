@@ -9,7 +9,7 @@ import polars as pl
 
 from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.constraints import severity_of
-from collect_pipelines.forms.definition import FormDefinition, Question, label_in
+from collect_pipelines.forms.definition import FormDefinition, Question, label_in, said_by_author
 from collect_pipelines.forms.messages import say
 from collect_pipelines.model import Finding, Severity
 from collect_pipelines.rules.nodes import Node
@@ -127,8 +127,9 @@ def _of_question(definition: FormDefinition, question: Question) -> Iterator[Rul
             question=question.key,
             label=label,
             code=broken.code,
-            severity=severity_of(question, broken.code),
-            message=_message(broken, language, label),
+            # what `rows_break` finds was rejected by a question inside, whatever the repeat itself says of its own rules
+            severity="reject" if broken.code == "rows" else severity_of(question, broken.code),
+            message=said_by_author(question, broken.code, language) or _message(broken, language, label),
             broken=broken.where,
             data=broken.data,
             node=broken.constraint.node if broken.constraint else None,
