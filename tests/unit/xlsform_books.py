@@ -109,6 +109,7 @@ def compound_file(stream: bytes) -> bytes:
     )  # fmt: skip
     places = [directory + 1 + index for index in range(fat_sectors)]
     header += struct.pack("<109I", *places, *[0xFFFFFFFF] * (109 - fat_sectors))
+    empty = _entry("", 0, 0xFFFFFFFF, 0, 0)
     entries = _entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + _entry("Workbook", 2, 0xFFFFFFFF, 0, len(data)) + empty * 2
     return header + data + entries + struct.pack(f"<{len(fat)}I", *fat)
 

@@ -1,23 +1,44 @@
 """How we write the expressions of a question into the cells of its row; import compares, export writes."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
-from collect_pipelines.forms.xlsform.answers import Answers
+from collect_pipelines.forms.expressions import VALUE_TYPES
+from collect_pipelines.forms.xlsform.answers import Answer, Answers
 from collect_pipelines.forms.xlsform.bounds import constraint_of
+from collect_pipelines.forms.xlsform.missing import rests_without
 from collect_pipelines.forms.xlsform.writing_rules import xpath_of
+from collect_pipelines.forms.xlsform.xpath import Untranslatable
 from collect_pipelines.rules.nodes import Call, Field, Literal, Node, call, unparse
 
 __all__ = ["constraint_cell", "count_cell", "filter_cell", "negated", "required_condition", "unguarded"]
 
 
-def constraint_cell(fields: Mapping[str, Any], kind: str, rule: Node | None, answers: Answers, key: str) -> str:
-    """Bounds and rule of a question as one condition. Raises Untranslatable when XPath can't say the rule."""
+def constraint_cell(
+    fields: Mapping[str, Any], kind: str, rule: Node | None, answers: Answers, key: str, sure: Container[str] = frozenset()
+) -> str:
+    """
+    Bounds and rule of a question as one condition. Raises Untranslatable when XPath can't say the rule.
+
+    sure: keys of the questions that always have an answer. For all others the condition says that it rests without.
+    """
     parts = constraint_of(fields, kind)
     if rule is not None:
-        said = xpath_of(unguarded(rule, key), answers, key)
-        parts.append(f"({said})" if parts and isinstance(rule, Call) and unguarded(rule, key).name == "||" else said)  # type: ignore[union-attr]
+        body = unguarded(rule, key)
+        resting = [one for one in rests_without(body) if one != key and one not in sure]
+        said = [xpath_of(call("!", call("answered", answer(one, answers))), answers, key) for one in resting]
+        whole = " or ".join([*said, xpath_of(body, answers, key)])
+        is_choice = bool(said) or (isinstance(body, Call) and body.name == "||")
+        parts.append(f"({whole})" if parts and is_choice else whole)
     return " and ".join(parts)
+
+
+def answer(key: str, answers: Answers) -> Field:
+    """The answer to a question as an operand. Raises Untranslatable when it is not asked any more."""
+    found = answers.by_key.get(key)
+    if found is None:
+        raise Untranslatable(f"the question `{key}`, which is not asked any more")
+    return Field(key, VALUE_TYPES[found.kind])
 
 
 def filter_cell(choices_by: Mapping[str, str], answers: Answers) -> str | None:
@@ -25,7 +46,11 @@ def filter_cell(choices_by: Mapping[str, str], answers: Answers) -> str | None:
     pairs = [(column, answers.by_key.get(key)) for column, key in choices_by.items()]
     if any(one is None or answers.by_name.get(one.name) is not one for _, one in pairs):
         return None
-    return " and ".join(f"{column} = ${{{one.name}}}" for column, one in pairs if one is not None)
+    return " and ".join(_equality(column, one) for column, one in pairs if one is not None)
+
+
+def _equality(column: str, chooser: Answer) -> str:
+    return f"selected(${{{chooser.name}}}, {column})" if chooser.kind == "select_multiple" else f"{column} = ${{{chooser.name}}}"
 
 
 def count_cell(rule: Node | None, low: Any, high: Any, answers: Answers, key: str) -> str:
@@ -49,7 +74,7 @@ def required_condition(rule: Node, key: str, relevance: list[Node]) -> Node | No
     if not (isinstance(last, Call) and last.name == "answered" and isinstance(last.args[0], Field) and last.args[0].key == key):
         return None
     wanted = [unparse(negated(node)) for node in relevance]
-    return negated(parts[-1]) if [unparse(part) for part in parts[:-1]] == wanted else None
+    return negated(parts[-1]) if [unparse(part) for part in parts[:-1]] in (wanted, []) else None
 
 
 def unguarded(rule: Node, key: str) -> Node:

@@ -35,8 +35,6 @@ class ChoiceList:
     """As a question has them."""
     media: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     """Pictures and sounds by code, column and language."""
-    unlabelled: tuple[str, ...] = ()
-    """Codes without a label; here the code stands for it."""
     first: Cell | None = None
 
 
@@ -65,12 +63,15 @@ def _list(name: str, rows: Sequence[Row], columns: Columns, texts: Texts, duplic
         known = kept.setdefault(choice.code, choice)
         if known is not choice:
             _merge(known, choice, columns, duplicates, findings)
+    blank = [choice for choice in kept.values() if not choice.label]
+    if blank:
+        told = f"{len(blank)} of {len(kept)} choices of the list `{name[:60]}` have no label; their names stand for it"
+        findings.note(Cell(columns.sheet.name, blank[0].row.number, columns.header("label")), told)
     return ChoiceList(
         name,
         columns.sheet.name,
         [_document(choice) for choice in kept.values()],
         {choice.code: choice.media for choice in kept.values() if choice.media},
-        tuple(choice.code for choice in kept.values() if not choice.label),
         place,
     )
 

@@ -8,7 +8,7 @@ from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.xlsform.book import Book
 from collect_pipelines.forms.xlsform.differences import add_differences
-from collect_pipelines.forms.xlsform.expressions_out import Expressions, expressions_of
+from collect_pipelines.forms.xlsform.expressions_out import BOUNDS, LOGIC_COLUMNS, Expressions, expressions_of, range_parameters
 from collect_pipelines.forms.xlsform.findings import Findings
 from collect_pipelines.forms.xlsform.importing import Reading, reading_of
 from collect_pipelines.forms.xlsform.kinds import kind_of
@@ -22,8 +22,6 @@ from collect_pipelines.forms.xlsform.workbook import xlsx_of
 __all__ = ["Exported", "export_form"]
 
 Format = Literal["xlsform", "xform", "jsonschema"]
-_LOGIC = ("relevant", "constraint", "required", "choice_filter", "repeat_count")
-_BOUNDS = ("min", "max", "min_length", "max_length", "pattern")
 Document = dict[str, Any]
 
 
@@ -63,7 +61,7 @@ def export_form(definition: FormDefinition, kind: Format) -> Exported:
 
 def _book(layout: Layout) -> tuple[Book, Expressions]:
     """The workbook; expressions that an import kept are written as they were, as long as they still say what the definition says."""
-    kept = {(item.path, column) for item in layout.every() for column in _LOGIC if isinstance(item.kept.get(column), str)}
+    kept = {(item.path, column) for item in layout.every() for column in LOGIC_COLUMNS if isinstance(item.kept.get(column), str)}
     expressions = expressions_of(layout, kept)
     book = book_of_definition(layout, expressions)
     stale = _stale(layout, book, kept) if kept else set()
@@ -85,7 +83,7 @@ def _stale(layout: Layout, book: Book, kept: set[tuple[str, str]]) -> set[tuple[
         found = questions[item.question.key]
         for column, fields, what in (
             ("relevant", ("relevant",), ""),
-            ("constraint", _BOUNDS, "constraint"),
+            ("constraint", BOUNDS, "constraint"),
             ("required", ("required",), "required"),
             ("choice_filter", ("choices_by",), ""),
             ("repeat_count", ("min", "max"), "count"),
@@ -103,7 +101,7 @@ def _additions(layout: Layout, book: Book) -> Additions:
     """What the workbook does not say, found by reading it."""
     additions = _given(layout, book)
     reading = _reading(layout, book, replace_copy(additions))
-    read, _ = reading.document(layout.definition.form, layout.definition.form)
+    read, _ = reading.document(None, "-")
     wanted = layout.definition.model_dump(mode="json", exclude_defaults=True)
     questions = {item.path: _own(item) for item in layout.every()}
     add_differences(additions, _without_defaults(read), wanted, questions, layout.plain())
@@ -137,8 +135,6 @@ def _type_of(written: str, item: Written) -> str:
     if kind.list_name == BOOLEAN_LIST:
         return "boolean"
     if written == "range":
-        from collect_pipelines.forms.xlsform.expressions_out import range_parameters
-
         appearance = str(item.kept.get("appearance") or ("rating" if item.question.type == "rating" else ""))
         return str((range_of(range_parameters(item.question, item.kept), appearance) or {}).get("type", ""))
     return kind.ours

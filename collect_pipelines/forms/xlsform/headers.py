@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
+from collect_pipelines.forms.faults import MAX_EXTRA_KEY
 from collect_pipelines.forms.xlsform.book import Row, Sheet
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 
@@ -31,6 +33,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     **{f"media::{kind}": ("media", kind) for kind in ("image", "big-image", "audio", "video")},
 }  # fmt: skip
 SURVEY_COLUMNS = tuple(_SURVEY)
+_ALSO = {"relevance": "relevant", "calculate": "calculation", "readonly": "read_only"}
+"""Other words for columns, of which there are typing errors, too."""
 CHOICE_COLUMNS = tuple(_CHOICES)
 SETTINGS = (
     "form_title", "form_id", "version", "default_language", "instance_name", "style", "public_key", "submission_url", "auto_send",
@@ -40,7 +44,8 @@ SETTINGS = (
 )  # fmt: skip
 _PASSED_ON = ("bind", "body", "control", "instance", "media", "sms_field", "sms_option", "sms_separator", "sms_allow_media")
 """First words of columns that are handed on to clients as they are: `bind::orx:max-pixels`, `body::accept`."""
-_LIKE = 0.8  # of difflib: `constrain` is like `constraint`, `notes` is not like `note`... and `comments` like nothing
+_LIKE_NEEDED = 0.7
+_LIKE = 0.8  # of difflib: `constrain` is like `constraint`, `notes` is like nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,33 @@ def columns_of(sheet: Sheet, findings: Findings) -> Columns:
     for column in found:
         place = Cell(sheet.name, sheet.header_row, column.header)
         other = seen.setdefault((column.name, column.language), column.header)
+        if len(column.header) > MAX_EXTRA_KEY:
+            findings.fault(
+                Cell(sheet.name, sheet.header_row, f"{column.header[:40]}..."), f"a header has at most {MAX_EXTRA_KEY} characters"
+            )
         if other != column.header:
             findings.fault(place, f"means the same as the column {other}; keep one of the two")
         if survey and not column.known:
             _strange(column, place, seen, sheet.headers, findings)
+        elif not column.known and "::" in column.header:
+            findings.fault(place, "is no column of choices: only label and media have languages; rename it without `::`")
+    if not survey and sheet.rows:
+        _tell_missing(sheet, found, findings)
     return Columns(sheet, tuple(found))
 
 
+def _tell_missing(sheet: Sheet, found: Iterable[Column], findings: Findings) -> None:
+    """Columns that choices need, told with the header that was perhaps meant."""
+    there = {column.name for column in found}
+    unknown = [column.header for column in found if not column.known]
+    for name in ("list_name", "name", "label"):
+        near = get_close_matches(name, unknown, n=1, cutoff=_LIKE_NEEDED)
+        if name not in there and (near or name != "label"):
+            hint = f"; did you mean {name} by {near[0]}? Rename that column" if near else f"; add a column {name}"
+            findings.fault(Cell(sheet.name, sheet.header_row, near[0] if near else None), f"there is no column {name}{hint}")
+
+
+@lru_cache(maxsize=1024)
 def is_other(header: str, *, choices: bool = False) -> bool:
     """Whether a header would be read as a column of its own: no column of XLSForm, and not like one."""
     from pyxform import aliases
@@ -122,7 +147,7 @@ def is_other(header: str, *, choices: bool = False) -> bool:
     if choices or header.replace(":", " ").split(" ")[0] in _PASSED_ON:
         return True
     plain = "_".join(header.partition(":")[0].split()).lower()
-    return not get_close_matches(plain, SURVEY_COLUMNS, n=1, cutoff=_LIKE)
+    return not get_close_matches(plain, [*SURVEY_COLUMNS, *_ALSO], n=1, cutoff=_LIKE)
 
 
 def _column(header: str, sheet: Sheet, shapes: Mapping[str, tuple[str, ...]], spelled: Mapping[str, object]) -> Column:
@@ -148,7 +173,9 @@ def _strange(column: Column, place: Cell, seen: Iterable[tuple[str, str | None]]
         return
     there = {name for name, _ in seen}
     plain = "_".join(column.header.partition(":")[0].split()).lower()
-    near = [name for name in get_close_matches(plain, SURVEY_COLUMNS, n=1, cutoff=_LIKE) if name not in there and name not in headers]
+    words = [*SURVEY_COLUMNS, *_ALSO]
+    found = [_ALSO.get(word, word) for word in get_close_matches(plain, words, n=1, cutoff=_LIKE)]
+    near = [name for name in found if name not in there and name not in headers]
     if near:
         findings.fault(place, f"is no column of XLSForm; did you mean {near[0]}? Rename it, or give it a name that is less like it")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.faults import MAX_QUESTIONS, Faults, Place, key_fault, spell
+from collect_pipelines.forms.faults import MAX_QUESTIONS, Faults, Place, key_fault, nearest, spell
 from collect_pipelines.forms.xlsform.additions import patched_choices, patched_form, patched_questions
 from collect_pipelines.forms.xlsform.answers import Answer, Answers
 from collect_pipelines.forms.xlsform.book import Book, Row, Sheet
@@ -17,9 +17,10 @@ from collect_pipelines.forms.xlsform.circles import tell_circles
 from collect_pipelines.forms.xlsform.findings import Cell, Findings, Note
 from collect_pipelines.forms.xlsform.headers import Columns, columns_of
 from collect_pipelines.forms.xlsform.logic import Logic
+from collect_pipelines.forms.xlsform.names import tell_names
 from collect_pipelines.forms.xlsform.naming import Keys, slug_of
 from collect_pipelines.forms.xlsform.own_sheet import Additions, read_own_sheet
-from collect_pipelines.forms.xlsform.questions import question_of
+from collect_pipelines.forms.xlsform.questions import BOOLEAN_LIST, command_of, question_of
 from collect_pipelines.forms.xlsform.reading import need_pyxform, read_book
 from collect_pipelines.forms.xlsform.settings import YES_SETTINGS, Settings, read_settings
 from collect_pipelines.forms.xlsform.structure import judge
@@ -77,12 +78,22 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
     _tell_about_sheets(book, findings)
     added = read_own_sheet(book.sheet("collect"), findings) if additions is None else additions
     _tell_about_size(survey, findings)
-    findings.stop_if_faulty()
+    _tell_about_lists(survey, lists, findings)
+    tell_names(survey, findings)
     tell_circles(survey, findings)
     if checked and not findings.faults:
         judge(book, findings, names={item.name: item.row.number for item in survey.every()})
     findings.stop_if_faulty()
     return Reading(book, survey, choice_columns, texts, lists, settings, added, findings)
+
+
+def _tell_about_lists(survey: Survey, lists: Mapping[str, ChoiceList], findings: Findings) -> None:
+    for item in survey.every():
+        name = item.kind.list_name
+        if name and name not in lists and not (name == BOOLEAN_LIST and item.ours == "select_one"):
+            sheet = "external_choices" if command_of(item.written) == "select_one_external" else "choices"
+            hint = nearest(name, lists) or f"; add its choices to the {sheet} sheet"
+            findings.fault(survey.cell(item, "type"), f"the list `{name[:60]}` is not in the {sheet} sheet{hint}")
 
 
 def _tell_about_size(survey: Survey, findings: Findings) -> None:
@@ -115,11 +126,13 @@ class Reading:
         logic = Logic(self.survey, answers, self.texts, self.findings)
         for item, document in documents.items():
             logic.read(item, document)
+        logic.finish(documents)
         self._tell_in_sum(logic)
         questions = _nested(self.survey.items, documents)
         questions, places = patched_questions(questions, self.survey.items, self.added, self.findings)
         whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, logic.rules)
-        return patched_form(whole, self.added, answers.plain, self.findings), places
+        whole = patched_form(whole, self.added, answers.plain, self.findings)
+        return ({**whole, "form": form} if form else whole), places
 
     def definition(self, form: str | None, fallback: str) -> FormDefinition:
         """The definition; raises FormInvalid."""
@@ -244,8 +257,6 @@ _COLUMNS = {
 def _survey_sheet(book: Book, findings: Findings) -> Sheet:
     if "survey" in book.sheets:
         return book.sheets["survey"]
-    from collect_pipelines.forms.faults import nearest
-
     there = [*book.sheets, *book.others]
     hint = nearest("survey", [name.lower() for name in there])
     raise findings.refusal(f"has no sheet named survey, only {', '.join(name[:40] for name in there[:10]) or 'none at all'}{hint}")

@@ -14,7 +14,7 @@ from collect_pipelines.forms.xlsform.answers import Answers
 from collect_pipelines.forms.xlsform.bounds import bounds_of
 from collect_pipelines.forms.xlsform.canonical import constraint_cell, count_cell, filter_cell, negated
 from collect_pipelines.forms.xlsform.findings import Findings
-from collect_pipelines.forms.xlsform.missing import may_break_without
+from collect_pipelines.forms.xlsform.missing import may_break_without, without_idle_guards
 from collect_pipelines.forms.xlsform.survey import Item, Survey, truth
 from collect_pipelines.forms.xlsform.texts import Texts
 from collect_pipelines.forms.xlsform.translation import Translator, joined
@@ -25,7 +25,7 @@ from collect_pipelines.rules.nodes import field as answer_field
 
 __all__ = ["Logic", "rule_name"]
 
-_WORD = re.compile(r"\$\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?P<name>[^\W\d][\w.-]*)(?!\s*[\w.(-])")
+_WORD = re.compile(r"\$\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?P<name>[^\W\d][\w.-]*)(?![\w.-])(?!\s*\()")
 _KEPT = "it is kept in metadata.xlsform"
 Document = dict[str, Any]
 
@@ -50,6 +50,9 @@ class Logic:
     rules: list[Document] = field(default_factory=list)
     shadowed: Counter[str] = field(default_factory=Counter)
     """How many messages belong to bounds, which have sentences of their own."""
+    _sure: set[str] = field(default_factory=set)
+    """Questions that always have an answer, once all rows are read."""
+    _later: list[Callable[[], None]] = field(default_factory=list)
     _relevance: dict[Item, Node | None] = field(default_factory=dict)
     """What was understood of `relevant`; None where it was not."""
 
@@ -63,6 +66,14 @@ class Logic:
             self._filter(item, document)
         if item.ours == "repeat":
             self._count(item, document)
+
+    def finish(self, documents: Mapping[Item, Document]) -> None:
+        """What can only be told when all rows are read."""
+        for item, document in documents.items():
+            if document.get("required") and not any("relevant" in documents[one] for one in (item, *item.around())):
+                self._sure.add(item.key)
+        for one in self._later:
+            one()
 
     def _relevant(self, item: Item, document: Document) -> None:
         text = self.survey.text(item, "relevant")
@@ -141,7 +152,7 @@ class Logic:
         rest = None
         if left:
             translator = Translator(self.answers, self.answers.by_key[item.key], item.repeats())
-            rest = joined("&&", [translator.condition(part) for part in left])
+            rest = joined("&&", [without_idle_guards(translator.condition(part)) for part in left])
             if may_break_without(rest, item.key):
                 rest = call("||", call("!", call("answered", self._own(item))), rest)
         if rest is not None and rest != Literal(True, "boolean"):
@@ -152,7 +163,11 @@ class Logic:
             document[name] = value if known is None else max(known, value) if low else min(known, value) if name != "pattern" else value
         if self.survey.text(item, "constraint"):
             kind = str(document["type"])
-            self._keep_unless(document, "constraint", text, lambda: constraint_cell(fields, kind, rest, self.answers, item.key))
+
+            def ours() -> str:
+                return constraint_cell(fields, kind, rest, self.answers, item.key, self._sure)
+
+            self._later.append(lambda: self._keep_unless(document, "constraint", text, ours))
         return rest is not None
 
     def _filter(self, item: Item, document: Document) -> None:
@@ -163,18 +178,18 @@ class Logic:
             document["choices_by"] = self._chosen_by(item, document, filter_of(text))
             self._keep_unless(document, "choice_filter", text, lambda: filter_cell(document["choices_by"], self.answers))
         except Untranslatable as exc:
-            told = f"speaks of {exc}; understood is column = ${{question}}, joined by and. The filter is kept, and all choices are accepted"
+            told = f"speaks of {exc}; understood is column = ${{question}} and the like. The filter is kept, and all choices are accepted"
             self.findings.note(self.survey.cell(item, "choice_filter"), told, text)
             _keep(document, "choice_filter", text)
 
-    def _chosen_by(self, item: Item, document: Document, pairs: list[tuple[str, Ref]]) -> dict[str, str]:
+    def _chosen_by(self, item: Item, document: Document, pairs: list[tuple[str, Ref, bool]]) -> dict[str, str]:
         columns = {name for choice in document.get("choices", ()) for name in choice.get("attributes", ())}
         found: dict[str, str] = {}
-        for column, ref in pairs:
+        for column, ref, any_of in pairs:
             asked = Translator(self.answers, None, item.repeats()).asked(ref)
             if column not in columns:
                 raise Untranslatable(f"`{column}`, a column that is blank for all choices of the list")
-            if asked.kind not in FILTER_TYPES or asked.key == item.key:
+            if asked.kind not in FILTER_TYPES or asked.key == item.key or (asked.kind == "select_multiple" and not any_of):
                 raise Untranslatable(f"`{asked.name}`, a {asked.kind}")
             if found.setdefault(column, asked.key) != asked.key:
                 raise Untranslatable(f"the column `{column}` twice")
@@ -244,17 +259,19 @@ class Logic:
         return all(self._relevance.get(one, True) is not None for one in (item, *item.around()))
 
 
-def filter_of(text: str) -> list[tuple[str, Ref]]:
-    """Column and question of every equality in a choice_filter. Raises Untranslatable for anything else."""
-    found: list[tuple[str, Ref]] = []
+def filter_of(text: str) -> list[tuple[str, Ref, bool]]:
+    """Column and question of every equality in a choice_filter, and whether it is `selected()`. Raises Untranslatable for anything else."""
+    found: list[tuple[str, Ref, bool]] = []
     for part in conjuncts(parse(_WORD.sub(_as_function, text))):
         match part:
             case Binary("=", Func(column, ()), Ref() as ref) | Binary("=", Ref() as ref, Func(column, ())):
-                found.append((column, ref))
+                found.append((column, ref, False))
+            case Func("selected", (Ref() as ref, Func(column, ()))):
+                found.append((column, ref, True))
             case Func("true", ()):
                 continue
             case _:
-                raise Untranslatable("something else than equality")
+                raise Untranslatable("something else than equality or selected()")
     return found
 
 

@@ -33,7 +33,7 @@ def question_of(item: Item, survey: Survey, texts: Texts, lists: Mapping[str, Ch
             found[name] = text
     kept = _kept(item, survey, texts)
     if item.kind.list_name:
-        _choose(found, kept, item, survey, texts, lists, findings)
+        _choose(found, kept, item, texts, lists)
     if item.written == "range":
         _range(found, kept, item, survey, findings)
     command = command_of(item.written)
@@ -75,22 +75,12 @@ def _kept(item: Item, survey: Survey, texts: Texts) -> Document:
     return kept
 
 
-def _choose(
-    found: Document, kept: Document, item: Item, survey: Survey, texts: Texts, lists: Mapping[str, ChoiceList], findings: Findings
-) -> None:
+def _choose(found: Document, kept: Document, item: Item, texts: Texts, lists: Mapping[str, ChoiceList]) -> None:
     name = item.kind.list_name
     if name == BOOLEAN_LIST and item.ours == "select_one":
         found["type"] = "boolean"
         return
-    place = survey.cell(item, "type")
-    chosen = lists.get(name)
-    if chosen is None:
-        from collect_pipelines.forms.faults import nearest
-
-        sheet = "external_choices" if command_of(item.written) == "select_one_external" else "choices"
-        hint = nearest(name, lists) or f"; add its choices to the {sheet} sheet"
-        findings.fault(place, f"the list `{name[:60]}` is not in the {sheet} sheet{hint}")
-        return
+    chosen = lists[name]
     found["choices"] = labelled(chosen.choices, texts.languages[0])
     if item.kind.other:
         found["other"] = True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from collect_pipelines.forms.faults import MAX_EXTRA_KEY
 from collect_pipelines.forms.xlsform.book import Sheet
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 from collect_pipelines.forms.xlsform.headers import SETTINGS
@@ -39,6 +40,8 @@ def read_settings(sheet: Sheet, findings: Findings) -> Settings:
     for header in sheet.headers:
         plain = "_".join(header.split()).lower()
         name = _ALIASES.get(plain, plain)
+        if len(header) > MAX_EXTRA_KEY:
+            findings.fault(Cell("settings", sheet.header_row, f"{header[:40]}..."), f"a header has at most {MAX_EXTRA_KEY} characters")
         near = get_close_matches(plain, SETTINGS, n=1, cutoff=_LIKE)
         if plain not in SETTINGS and not header.startswith("attribute") and near and near[0] not in sheet.headers:
             findings.fault(Cell("settings", sheet.header_row, header), f"is no setting of XLSForm; did you mean {near[0]}?")

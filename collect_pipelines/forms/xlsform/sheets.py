@@ -7,11 +7,12 @@ from collect_pipelines.forms.definition import Choice, Question
 from collect_pipelines.forms.xlsform.book import Book, Row, Sheet
 from collect_pipelines.forms.xlsform.cells_out import cell_of, label_of
 from collect_pipelines.forms.xlsform.choice_lists import MEDIA
-from collect_pipelines.forms.xlsform.expressions_out import Expressions, range_parameters
+from collect_pipelines.forms.xlsform.expressions_out import Expressions, is_range, range_parameters
 from collect_pipelines.forms.xlsform.headers import CHOICE_COLUMNS, SURVEY_COLUMNS, TEXT_COLUMNS, is_other
 from collect_pipelines.forms.xlsform.kinds import kind_of, written_type
 from collect_pipelines.forms.xlsform.languages import language_name
 from collect_pipelines.forms.xlsform.layout import Layout, Written, kept_of
+from collect_pipelines.forms.xlsform.naming import slug_of
 from collect_pipelines.forms.xlsform.questions import BOOLEAN_LIST, KEPT, KEPT_TEXTS
 
 __all__ = ["book_of_definition"]
@@ -63,17 +64,15 @@ class _Writer:
         cells = {"type": self.type_of(item), "name": item.name}
         for name, labels in (("label", question.label), ("hint", question.hint)):
             cells |= self.texts(name, labels)
-        if not question.label and not question.hint and _is_shown(cells["type"]):
+        if len([text for text in cells.values() if text]) == 2 and _is_shown(cells["type"]):  # nothing to read yet
             cells |= self.texts("label", {self.definition.languages[0]: question.key})
-        for (path, column), text in self.expressions.cells.items():
-            if path == item.path:
-                cells[column] = cell_of(text)
+        cells |= {column: cell_of(text) for column, text in self.expressions.of(item.path)}
         cells |= self.messages(item)
         cells |= self.kept_cells(item)
-        if question.type == "rating":
-            cells["appearance"] = cells.get("appearance") or "rating"
-        if question.type == "rating" or item.kept.get("type") == "range":
+        if is_range(item):
             cells["parameters"] = range_parameters(question, item.kept)
+            if question.type == "rating":
+                cells["appearance"] = cells.get("appearance") or "rating"
         rows = [{column: text for column, text in cells.items() if text}]
         if question.type in ("group", "repeat"):
             rows += [row for child in item.children for row in self.rows(child)]
@@ -118,13 +117,11 @@ class _Writer:
             return self.select_of(item)
         if question.type in ("group", "repeat"):
             return f"begin_{question.type}"
+        if is_range(item):
+            return "range"
         if isinstance(kept, str):
             kind = kind_of(kept)
-            if (
-                kind is not None
-                and not kind.list_name
-                and (kind.ours == question.type or (kept == "range" and question.type in ("decimal", "rating")))
-            ):
+            if kind is not None and not kind.list_name and kind.ours == question.type:
                 return kept
         if question.type == "boolean":
             self.lists["choices"][BOOLEAN_LIST] = [
@@ -132,7 +129,7 @@ class _Writer:
                 for code, labels in _YES_NO.items()
             ]
             return f"select_one {BOOLEAN_LIST}"
-        return written_type(question.type)
+        return "integer" if question.type == "rating" else written_type(question.type)
 
     def select_of(self, item: Written) -> str:
         question = item.question
@@ -181,7 +178,7 @@ class _Writer:
     def choices(self, sheet: str) -> list[dict[str, str]]:
         used = [row for rows in self.lists[sheet].values() for row in rows]
         unused = [self.plain_cells(cells) for cells in _mappings(self.kept.get(f"unused_{sheet}"))]
-        return used + [row for row in unused if row.get("list_name") not in self.lists[sheet]]
+        return used + [row for row in unused if row.get("list_name") and row.get("name") and row["list_name"] not in self.lists[sheet]]
 
     def plain_cells(self, cells: Mapping[str, Any]) -> dict[str, str]:
         """Cells kept under plain names of columns, with the names of languages as this workbook writes them."""
@@ -198,12 +195,14 @@ class _Writer:
     def settings(self) -> dict[str, str]:
         first = self.definition.languages[0]
         title = self.definition.title.get(first) or next(iter(self.definition.title.values()), self.definition.form)
-        cells = {"form_title": cell_of(title), "form_id": self.definition.form}
+        cells = {"form_title": label_of(title, self.names), "form_id": self.definition.form}
         if not self.alone:
             cells["default_language"] = self.called[first]
         kept = self.kept.get("settings")
         for name, text in kept.items() if isinstance(kept, dict) else ():
-            if isinstance(text, str) and cell_of(name) == name and name not in ("form_title", "default_language"):
+            if not isinstance(text, str) or cell_of(name) != name or name in ("form_title", "default_language"):
+                continue
+            if name != "form_id" or slug_of(cell_of(text)) == self.definition.form:
                 cells[name] = cell_of(text)
         if self.duplicates:
             cells["allow_choice_duplicates"] = "yes"

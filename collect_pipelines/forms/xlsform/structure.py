@@ -11,7 +11,7 @@ __all__ = ["convert", "judge"]
 
 _ROW = re.compile(r"\[row : (\d+)\]\s*")
 _SHEET = re.compile(r"[Oo]n the '(\w+)' sheet, ")
-_COLUMN = re.compile(r"the '([^']+)' value is (?:invalid|problematic)\.\s*")
+_COLUMN = re.compile(r"the '([^']+)' value (?:'[^']*' )?is (?:invalid|problematic)\.\s*")
 _LEARN = re.compile(r"\s*Learn more: \S+")
 _NAMED = re.compile(r"'([^']{1,100})'|\[([^\]]{1,100})\]")
 _SHEETS = ("survey", "choices", "settings", "external_choices", "entities", "osm")
@@ -30,7 +30,8 @@ def judge(book: Book, findings: Findings, *, names: Mapping[str, int]) -> None:
     except RecursionError:
         findings.fault(None, "is nested too deep; flatten the groups")
     except Exception as exc:  # noqa: BLE001 - pyxform raises whatever comes on input it did not expect; the author gets words
-        findings.fault(None, f"pyxform can't convert this form ({type(exc).__name__}); simplify it step by step to find the row")
+        told = f"pyxform can't convert this row ({type(exc).__name__}); look for a blank label, or write it more simply"
+        findings.fault(_cell_at_work(exc, book, names), told)
 
 
 def convert(book: Book) -> str:
@@ -49,6 +50,21 @@ def convert(book: Book) -> str:
     # validate=False: checking every expression would start a Java program.
     survey = create_survey_element_from_dict(workbook_to_json(data, fallback_form_name="form", warnings=[]))
     return str(survey.to_xml(validate=False, pretty_print=True, warnings=[]))
+
+
+def _cell_at_work(exc: BaseException, book: Book, names: Mapping[str, int]) -> Cell | None:
+    """The row pyxform was at when it gave up, as its own variables tell."""
+    found: Cell | None = None
+    frames = exc.__traceback__
+    while frames is not None:
+        inside = frames.tb_frame.f_locals
+        counted, name = inside.get("row_number"), getattr(inside.get("self"), "name", None)
+        if isinstance(counted, int):
+            found = Cell("survey", _number(book.sheet("survey"), counted))
+        elif isinstance(name, str) and name in names:
+            found = Cell("survey", names[name])
+        frames = frames.tb_next
+    return found
 
 
 def _told(message: str, context: Mapping[str, Any], book: Book, names: Mapping[str, int]) -> tuple[Cell | None, str]:

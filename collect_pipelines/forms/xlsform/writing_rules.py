@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from collect_pipelines.forms.xlsform.answers import Answers
+from collect_pipelines.forms.xlsform.answers import Answer, Answers
 from collect_pipelines.forms.xlsform.xpath import Untranslatable
 from collect_pipelines.rules.nodes import Call, Field, Literal, Node, unparse
 
@@ -37,7 +37,7 @@ class _Writer:
 
     def condition(self, node: Node) -> Written:
         if isinstance(node, Field) and node.type == "boolean":
-            return f"{self.name(node)} = '{self.answers.by_key[node.key].truth}'", _BINDS["=="]
+            return f"{self.name(node)} = '{self.asked(node).truth}'", _BINDS["=="]
         return self.write(node)
 
     def write(self, node: Node) -> Written:
@@ -54,10 +54,15 @@ class _Writer:
     def name(self, node: Field) -> str:
         if node.key == self.own:
             return "."
+        return f"${{{self.asked(node).name}}}"
+
+    def asked(self, node: Field) -> Answer:
         found = self.answers.by_key.get(node.key)
-        if found is None or self.answers.by_name.get(found.name) is not found:
+        if found is None:
+            raise Untranslatable(f"the question `{node.key}`, which is not asked any more")
+        if self.answers.by_name.get(found.name) is not found:
             raise Untranslatable(f"the question `{node.key}`, whose name is not unique")
-        return f"${{{found.name}}}"
+        return found
 
     def operator(self, node: Call) -> Written:
         binds = _BINDS[node.name]
@@ -78,7 +83,7 @@ class _Writer:
         """A comparison of truths: of an answer with true or false, or of two conditions."""
         left, right = node.args
         if isinstance(left, Field) and isinstance(right, Literal):
-            word = self.answers.by_key[left.key].truth if right.value else "false"
+            word = self.asked(left).truth if right.value else "false"
             return f"{self.name(left)} {_SPELLED.get(node.name, node.name)} '{word}'", _BINDS["=="]
         raise Untranslatable("a comparison of two conditions")
 
@@ -123,7 +128,7 @@ class _Writer:
 
     def test(self, node: Call) -> Written:
         subject, wanted = node.args
-        own_words = isinstance(subject, Field) and self.answers.by_key[subject.key].other and unparse(wanted) == '"other: "'
+        own_words = isinstance(subject, Field) and self.asked(subject).other and unparse(wanted) == '"other: "'
         if own_words and node.name == "startsWith":
             return f"{self.write(subject)[0]} = 'other'", _BINDS["=="]
         return f"{_TESTS[node.name]}({self.write(subject)[0]}, {self.write(wanted)[0]})", _ATOM
@@ -190,10 +195,13 @@ def _constant(node: Literal) -> str:
     if isinstance(value, datetime):
         moment = value.astimezone(UTC).replace(tzinfo=None)
         return f"date('{moment.date()}')" if node.type == "date" else f"date-time('{moment.isoformat()}Z')"
-    return format(Decimal(repr(value)), "f")
+    number = Decimal(repr(value))
+    return str(int(number)) if number == number.to_integral_value() and abs(number) < 10**15 else format(number, "f")
 
 
 def _quoted(text: str) -> str:
+    if "${" in text:
+        raise Untranslatable("a text with ${, which would stand for an answer")
     for quote in ("'", '"'):
         if quote not in text:
             return f"{quote}{text}{quote}"

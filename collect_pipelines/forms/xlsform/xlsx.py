@@ -14,6 +14,7 @@ from collect_pipelines.forms.xlsform.findings import Cell, Findings
 
 __all__ = ["xlsx_grids"]
 
+MAX_TOLD = 20  # places of one kind in one sheet
 MAX_SHEET_ROWS = 1_100_000  # a little more than spreadsheet programs can hold
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]{0,200}?ref="([A-Z]{1,3}[0-9]{1,7}):[A-Z]{1,3}[0-9]{1,7}"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[ >/]")
@@ -30,10 +31,17 @@ def xlsx_grids(content: bytes, findings: Findings) -> Grids:
     formulas = _formulas(content) if computed else {}
     grids: Grids = []
     for title, rows in _sheets(content, values=True):
-        grid = [(number, _texts(title, number, row, formulas, findings)) for number, row in rows]
+        computed_here = formulas.get(title, {})
+        grid: list[tuple[int, list[str]]] = []
+        for number, row in rows:
+            grid.append((number, _texts(title, number, row, findings)))
+            if number in computed_here:
+                computed_here[number] -= {cell.column for cell in row if cell.value is not None}
+        for number in [number for number, columns in computed_here.items() if columns][:MAX_TOLD]:
+            findings.fault(Cell(title, number), "holds a formula without a result; open the file in a spreadsheet program and save it")
         grids.append((title, grid))
     for title, corners in merged.items():
-        for corner in corners[:3]:
+        for corner in corners[:MAX_TOLD]:
             findings.note(Cell(title), f"the cells merged at {corner} hold one text in the first of them; unmerge cells that all need it")
     return grids
 
@@ -49,33 +57,34 @@ def _sheets(content: bytes, *, values: bool) -> Iterator[tuple[str, Iterator[tup
 def _rows(sheet: Any) -> Iterator[tuple[int, Any]]:
     # The size a file declares is often wrong; without one every row that is there is read, up to one column more than are allowed.
     sheet.reset_dimensions()
+    blank: Any = None  # all rows that a file leaves out are one and the same
     for number, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1), start=1):
         if number > MAX_SHEET_ROWS:
             return
+        if row is blank:
+            continue
         cells = [cell for cell in row if cell.value is not None]
         if cells:
             yield number, row[: cells[-1].column]
+        else:
+            blank = row
 
 
-def _texts(title: str, number: int, row: Any, formulas: dict[str, set[tuple[int, int]]], findings: Findings) -> list[str]:
-    texts = [cell_text(cell.value) for cell in row]
+def _texts(title: str, number: int, row: Any, findings: Findings) -> list[str]:
     for cell in row:
         if cell.value is not None and cell.data_type == "e":
             findings.fault(Cell(title, number), f"holds the error {cell.value}; correct the formula, or write what is meant")
-    for at_row, at_column in sorted(formulas.get(title, ())):
-        if at_row == number and (at_column > len(texts) or not texts[at_column - 1]):
-            findings.fault(Cell(title, number), "holds a formula without a result; open the file in a spreadsheet program and save it")
-    return texts
+    return [cell_text(cell.value) for cell in row]
 
 
-def _formulas(content: bytes) -> dict[str, set[tuple[int, int]]]:
-    """Where formulas stand: of those the result is read, and has to be there."""
-    found: dict[str, set[tuple[int, int]]] = {}
+def _formulas(content: bytes) -> dict[str, dict[int, set[int]]]:
+    """Where formulas stand, by sheet and row: of those the result is read, and has to be there."""
+    found: dict[str, dict[int, set[int]]] = {}
     for title, rows in _sheets(content, values=False):
         for number, row in rows:
-            for cell in row:
-                if cell.value is not None and cell.data_type == "f":
-                    found.setdefault(title, set()).add((number, cell.column))
+            columns = {cell.column for cell in row if cell.value is not None and cell.data_type == "f"}
+            if columns:
+                found.setdefault(title, {})[number] = columns
     return found
 
 
