@@ -3,13 +3,16 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from collect_pipelines import plugins
 from collect_pipelines.cli.connection import database_url
+from collect_pipelines.cli.diagnosis import Diagnosis
 from collect_pipelines.cli.failures import UNAVAILABLE
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import emit, say
@@ -17,22 +20,14 @@ from collect_pipelines.errors import CollectError
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from collect_pipelines.cli.plugin_facts import PluginFacts
     from collect_pipelines.store.database import Database
 
 __all__ = ["Diagnosis", "command", "diagnose"]
 
 LEAST_FREE_BYTES = 1024**3  # Postgres stops accepting when the disk is full; 1 GiB is some hours of warning
+IMPORT_SECONDS = 20.0  # of one plug-in
 MOST_CLOCK_SECONDS = 5.0  # more, and the ages people see are wrong
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One thing looked at."""
-
-    check: str
-    state: Literal["ok", "note", "broken"]
-    detail: str
-    fix: str | None = None
 
 
 @click.command()
@@ -56,23 +51,27 @@ def command(settings: Settings, as_json: bool) -> int:
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
     """Every check in turn; none of them raises."""
-    for look in (_python, _disk, _plugins):
-        yield from _safely(look, settings)
-    yield from _safely(_database, settings)
-    yield from _safely(_servers, settings)
+    from collect_pipelines.cli.plugin_facts import facts_of
+
+    yield from _safely("python", _python)
+    yield from _safely("disk", _disk, settings)
+    # Each in a process of its own and for a limited time: a plug-in that hangs when it is imported must not take the doctor along.
+    facts = facts_of(list(_installed()), IMPORT_SECONDS)
+    yield from _plugins(settings, facts)
+    yield from _safely("database", _database, settings, {one.kind: one for one in facts if one.door == "check"})
+    yield from _safely("servers", _servers, settings)
 
 
-def _safely(look: Callable[[Settings], Iterator[Diagnosis]], settings: Settings) -> Iterator[Diagnosis]:
-    name = look.__name__.strip("_")
+def _safely(name: str, look: Callable[..., Iterator[Diagnosis]], *arguments: Any) -> Iterator[Diagnosis]:
     try:
-        yield from look(settings)
+        yield from look(*arguments)
     except CollectError as exc:
         yield Diagnosis(name, "broken", exc.message, exc.fix)
     except OSError as exc:
         yield Diagnosis(name, "broken", str(exc), "Repair what the message names.")
 
 
-def _python(settings: Settings) -> Iterator[Diagnosis]:
+def _python() -> Iterator[Diagnosis]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("python", "ok", f"{version} at {sys.executable}")
     if sys.dont_write_bytecode:
@@ -91,22 +90,32 @@ def _disk(settings: Settings) -> Iterator[Diagnosis]:
     )
 
 
-def _plugins(settings: Settings) -> Iterator[Diagnosis]:
-    from collect_pipelines import plugins
-
-    for group, word in ((plugins.CHECKS, "check"), (plugins.DESTINATIONS, "destination")):
-        for kind in sorted({one.kind for one in plugins.installed(group)}):
-            try:
-                plugins.load(group, kind)
-                yield Diagnosis(f"{word} {kind}", "ok", "can be loaded")
-            except CollectError as exc:
-                yield Diagnosis(f"{word} {kind}", "broken", exc.message, exc.fix)
+def _installed() -> Iterator[tuple[str, plugins.Plugin]]:
+    for door, group in (("check", plugins.CHECKS), ("destination", plugins.DESTINATIONS)):
+        yield from ((door, plugin) for plugin in {one.kind: one for one in plugins.installed(group)}.values())
 
 
-def _database(settings: Settings) -> Iterator[Diagnosis]:
+def _plugins(settings: Settings, facts: "list[PluginFacts]") -> Iterator[Diagnosis]:
+    from collect_pipelines.cli.plugin_facts import place_of
+
+    for one in facts:
+        name = f"{one.door} {one.kind}"
+        if one.problem is not None:
+            yield Diagnosis(name, "broken", one.problem, f"Repair, upgrade or uninstall {one.distribution}.")
+        else:
+            yield Diagnosis(name, "ok", f"can be used; runs {place_of(one, settings.trusted_plugins)}")
+    if find_spec("pyxform") is not None:
+        yield Diagnosis("xlsform", "ok", "installed: XLSForm and workbooks can be read and written")
+    else:
+        missing = "not installed: no XLSForm or workbook can be read or written"
+        yield Diagnosis("xlsform", "note", missing, 'If that is wanted: pip install "collect-pipelines[xlsform]"')
+
+
+def _database(settings: Settings, checks: "dict[str, PluginFacts]") -> Iterator[Diagnosis]:
     with database_url(settings) as url:
         from sqlalchemy import text
 
+        from collect_pipelines.cli.doctor_checks import check_diagnoses
         from collect_pipelines.store import migrations
         from collect_pipelines.store.database import Database, durability_problems
 
@@ -130,6 +139,7 @@ def _database(settings: Settings) -> Iterator[Diagnosis]:
             yield _verdict("schema", list(state.pending), f"at {state.current}", "Run `collect db upgrade`.")
             if not state.pending:
                 yield from _integrations(database)
+                yield from _safely("checks of forms", check_diagnoses, database, checks)
         finally:
             database.dispose()
 

@@ -12,7 +12,7 @@ from typing import Any
 from collect_pipelines import plugins
 from collect_pipelines.errors import PluginError
 
-__all__ = ["PluginFacts", "facts_of"]
+__all__ = ["PluginFacts", "facts_of", "place_of"]
 
 IMPORT_SECONDS = 60.0  # the slowest of ours takes two; a plug-in that takes longer than this is of no use
 AT_ONCE = 4
@@ -32,21 +32,30 @@ class PluginFacts:
     """summary, doc, fields, and what belongs to its door; see `_facts`."""
 
 
-def facts_of(found: Sequence[tuple[str, plugins.Plugin]]) -> list[PluginFacts]:
-    """The facts of plug-ins, given with their doors; several at once, in order."""
+def facts_of(found: Sequence[tuple[str, plugins.Plugin]], seconds: float = IMPORT_SECONDS) -> list[PluginFacts]:
+    """The facts of plug-ins, given with their doors; several at once, in order. seconds: how long one may take to be imported."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda one: _asked(*one), found))
+        return list(pool.map(lambda one: _asked(one[0], one[1], seconds), found))
 
 
-def _asked(door: str, plugin: plugins.Plugin) -> PluginFacts:
+def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:
+    """Where it runs, in words. trusted: distributions whose bounded checks run in ingest."""
+    if one.door == "destination":
+        return "in the pipeline"
+    if one.facts.get("bounded") and plugins.normalized(one.distribution) in map(plugins.normalized, trusted):
+        return "in ingest"
+    return "in processes of its own"
+
+
+def _asked(door: str, plugin: plugins.Plugin, seconds: float) -> PluginFacts:
     from collect_pipelines.checks.child import clean_environment
 
     command = [sys.executable, "-P", "-m", "collect_pipelines.cli.plugin_facts", door, plugin.kind]
     try:
-        done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=IMPORT_SECONDS, check=False)  # noqa: S603 - our own module
+        done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=seconds, check=False)  # noqa: S603 - our own module
         told = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
-        told = {"problem": f"Importing it takes longer than {IMPORT_SECONDS:.0f} s."}
+        told = {"problem": f"Importing it takes longer than {seconds:.0f} s."}
     except (ValueError, IndexError):
         told = {"problem": f"Importing it ended the process (exit code {done.returncode})."}
     problem = told.pop("problem", None)

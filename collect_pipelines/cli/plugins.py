@@ -134,27 +134,18 @@ def _installed() -> Iterator[tuple[str, Any]]:
 
 
 def _document(settings: Settings, one: "PluginFacts") -> dict[str, Any]:
+    from collect_pipelines.cli.plugin_facts import place_of
+
     return {
         "kind": one.kind,
         "door": one.door,
         "distribution": one.distribution,
         "version": one.version,
-        "runs": _place(settings, one),
+        "runs": place_of(one, settings.trusted_plugins),
         "state": "unavailable" if one.problem else "available",
         "problem": one.problem,
         "summary": one.facts.get("summary", ""),
     }
-
-
-def _place(settings: Settings, one: "PluginFacts") -> str:
-    """Where it runs, in words."""
-    from collect_pipelines.plugins import normalized
-
-    if one.door == "destination":
-        return "in the pipeline"
-    if one.facts.get("bounded") and normalized(one.distribution) in map(normalized, settings.trusted_plugins):
-        return "in ingest"
-    return "in processes of its own"
 
 
 def _example(one: "PluginFacts") -> str:
