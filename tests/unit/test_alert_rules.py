@@ -83,6 +83,23 @@ def test_every_panel_of_the_dashboard_asks_something_and_explains_it() -> None:
     assert len({panel["id"] for panel in dashboard()["panels"]}) == len(dashboard()["panels"])
 
 
+def test_promtool_understands_what_every_panel_asks(tmp_path: Path) -> None:
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
+    rules = [{"record": f"panel:{number}", "expr": expr.replace("$__rate_interval", "1m")} for number, expr in enumerate(asked)]
+    (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    told = subprocess.run(["promtool", "check", "rules", "panels.yml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_no_panel_hides_another_one() -> None:
+    places = [panel["gridPos"] for panel in dashboard()["panels"]]
+    cells = [(x, y) for it in places for x in range(it["x"], it["x"] + it["w"]) for y in range(it["y"], it["y"] + it["h"])]
+
+    assert max(x for x, _ in cells) < 24
+    assert len(cells) == len(set(cells))
+
+
 def test_promtool_accepts_the_rules_and_they_fire_when_they_should() -> None:
     for arguments in (["check", "rules", ALERTS.name], ["test", "rules", ALERTS_TEST.name]):
         told = subprocess.run(["promtool", *arguments], cwd=ALERTS.parent, capture_output=True, text=True, check=False)
