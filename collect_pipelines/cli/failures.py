@@ -1,6 +1,7 @@
 """How a command ends badly: one exit code per kind of trouble, and three lines on standard error instead of a traceback."""
 
 import sys
+from os import PathLike, fspath
 
 import click
 
@@ -25,7 +26,7 @@ EXIT_CODES = {
     NOT_FOUND: "What was named does not exist.",
     QUARANTINED: "Done, but validation holds back or refuses some responses.",
     DELIVERY_INCOMPLETE: "Not everything was delivered; what is left is kept and tried again.",
-    UNAVAILABLE: "Something needed (Postgres, a port, a destination, access) is not available, or needs a person.",
+    UNAVAILABLE: "Something needed (Postgres, a port, a file, a destination, access) is not available, or needs a person.",
     TIMED_OUT: "Waiting took longer than allowed.",
     INTERRUPTED: "Interrupted with Ctrl-C.",
 }
@@ -43,6 +44,8 @@ def exit_code(error: BaseException) -> int:
             return INTERRUPTED
         case TimeoutError():
             return TIMED_OUT
+        case OSError(filename=str() | bytes() | PathLike()):
+            return UNAVAILABLE
         case _:
             return 1
 
@@ -58,6 +61,9 @@ def report(error: BaseException) -> int:
             click.echo("Interrupted.", err=True)
         case TimeoutError():
             click.echo(f"Error: {error}", err=True)
+        case OSError(filename=str() | bytes() | PathLike() as place, strerror=str() as reason):
+            click.echo(f"Error: {fspath(place)!s}: {reason}", err=True)
+            click.echo("Next:  Name another file or folder, or see to it that this one can be used.", err=True)
         case _:
             sys.excepthook(type(error), error, error.__traceback__)
             click.echo("This is a fault of collect. Please report it together with the lines above.", err=True)

@@ -37,10 +37,8 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     found: dict[str, list[str]] = {}
     for file in files:
         try:
-            read_form(file.read_text("utf-8"), str(file))
+            read_form(_text(file), str(file))
             found[str(file)] = []
-        except UnicodeDecodeError:
-            found[str(file)] = [f"{file}: not UTF-8"]
         except FormInvalid as exc:
             found[str(file)] = list(exc.problems) or [exc.message]
     if as_json:
@@ -65,7 +63,7 @@ def publish(settings: Settings, files: tuple[Path, ...], organization: str, as_j
     """Publish form files: a changed form becomes a new version, an unchanged one stays as it is. All files or none."""
     from collect_pipelines.forms.reading import read_form
 
-    definitions = [read_form(file.read_text("utf-8"), str(file)) for file in files]
+    definitions = [read_form(_text(file), str(file)) for file in files]
     with transaction(settings) as connection:
         from collect_pipelines.store.forms import publish_form
         from collect_pipelines.store.organizations import ensure_organization
@@ -155,6 +153,13 @@ def infer(file: Path, slug: str | None, output: Path | None, header_rows: int | 
             say(f"# {decision}")
     if output:
         say(f"Written to {output}. Read it, correct what was guessed wrong. Next: collect forms publish {output}")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as exc:
+        raise FormInvalid(f"{file}: not UTF-8.", fix="Save the form file as UTF-8.") from exc
 
 
 def _slug(name: str) -> str:

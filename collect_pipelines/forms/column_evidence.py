@@ -113,6 +113,8 @@ class ColumnEvidence:
         """The different values and how often they come; None when there are too many for a list of choices."""
         self._habits = habits
         self._types = dict(_TYPES)
+        self._miss: tuple[int, bool, str] | None = None
+        """The best guess that some answer refuted: after how many that fit, whether white space refuted it, and what it was."""
         self._moments: list[MomentFormat] | None = None
         self._shapes: dict[str, str] | None = {}
         self._lists: ListEvidence | None = None
@@ -154,17 +156,35 @@ class ColumnEvidence:
 
     def _judge(self, cell: str) -> None:
         for name in [name for name, (fits, _) in self._types.items() if not fits(cell)]:
-            del self._types[name]
+            fits, words = self._types.pop(name)
+            if name not in ("phone", "+"):  # many things look like a phone number
+                self._missed(words, spaced=cell != cell.strip() and fits(cell.strip()))
         if self._moments is None:
             self._moments = list(moment_formats(cell, self._habits.this_year, self._habits.zone))
         if self._moments:
-            self._moments = [one for one in self._moments if one.fits(cell)]
+            before, self._moments = self._moments, [one for one in self._moments if one.fits(cell)]
+            if not self._moments:
+                self._missed(f"written {before[0].pattern}", spaced=any(one.fits(cell.strip()) for one in before))
         if self._shapes is not None:
             shape = shape_of(cell)
             if shape is None or len(self._shapes) > MAX_SHAPES:
                 self._shapes = None
             else:
                 self._shapes.setdefault(shape, cell)
+
+    def _missed(self, words: str, *, spaced: bool) -> None:
+        before = self.answers - 1
+        if (before or spaced) and (self._miss is None or (before, spaced) > self._miss[:2]):
+            self._miss = before, spaced, words
+
+    def _near_miss(self) -> str:
+        if self._miss is None:
+            return ""
+        before, spaced, words = self._miss
+        refuted = "only without the white space around it" if spaced else "not"
+        if not before:
+            return f"; the first one is {words}, but {refuted}"
+        return f"; {'the first one' if before == 1 else f'each of the first {before}'} is {words}, and the next one {refuted}"
 
     def _decisions(self) -> Iterator[Decision]:
         """What may be decided, the best first; text is always possible."""
@@ -180,7 +200,7 @@ class ColumnEvidence:
         yield from self._moment()
         yield from self._number()
         yield from self._select()
-        yield Decision({"type": "text"}, "text, because the answers differ too much for a list of choices")
+        yield Decision({"type": "text"}, f"text, because the answers differ too much for a list of choices{self._near_miss()}")
 
     def _boolean(self) -> Iterator[Decision]:
         yes_no = [(change(yes), change(no)) for yes, no in YES_NO for change in (str, str.lower, str.upper)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from collect_pipelines.rules.moments import read_date
 
-__all__ = ["ID_HEADER", "Span", "header_rows", "is_other", "spans"]
+__all__ = ["ID_HEADER", "Span", "bracketed", "header_rows", "is_other", "spans"]
 
 ID_HEADER = re.compile(r"(^|[^A-Za-z])[iI][dD]$|[a-z]I[dD]$|[uU]{2}[iI][dD]$|[gG][uU][iI][dD]$")
 ENOUGH_ROWS = 5  # of answers below, before values alone are taken as evidence
@@ -22,6 +22,7 @@ _OTHER = re.compile(
     r"|please specify|bitte angeben|veuillez préciser|especifique|specificare|कृपया बताएं|कृपया स्पष्ट करें",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"(.*\S)\s*\[([^\[\]]+)\]\s*", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*")
 
 Span = tuple[int, int]
@@ -31,6 +32,21 @@ Span = tuple[int, int]
 def is_other(label: str) -> bool:
     """Whether a column is for answers in one's own words, e.g. `Other (please specify)`."""
     return _OTHER.search(label) is not None
+
+
+def bracketed(labels: Sequence[str]) -> list[tuple[int, Sequence[str]]]:
+    """Questions whose rows have a column each, `How good was it? [Price]`: place of the first column, and the rows."""
+    found: list[tuple[int, list[str]]] = []
+    before = None
+    for column, label in enumerate(labels):
+        parts = _BRACKETED.fullmatch(label)
+        question = parts[1] if parts else None
+        if parts and question == before:
+            found[-1][1].append(parts[2])
+        elif parts:
+            found.append((column, [parts[2]]))
+        before = question
+    return [(start, rows) for start, rows in found if len(rows) > 1]
 
 
 def spans(top: Sequence[str], below: Sequence[str]) -> list[Span]:

@@ -15,7 +15,7 @@ from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.column_evidence import ColumnEvidence, Habits
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.draft import Draft, questions_of
-from collect_pipelines.forms.header_rows import ID_HEADER
+from collect_pipelines.forms.header_rows import ID_HEADER, bracketed
 from collect_pipelines.forms.span_evidence import SpanEvidence, single_draft
 from collect_pipelines.forms.table import WORKBOOK, Table, read_table
 
@@ -82,6 +82,11 @@ class _Reading:
             if end - start > 1:
                 evidence = SpanEvidence(table.header[0][start:end], below[start:end], self._columns[start:end])
                 self._spans[start] = (end, evidence)
+        self._rows: dict[int, SpanEvidence] = {}
+        """Questions whose rows have a column each, named in one header."""
+        for start, rows in bracketed(labels) if len(table.header) == 1 else ():
+            end = start + len(rows)
+            self._rows[start] = SpanEvidence(labels[start:end], rows, self._columns[start:end])
         self._ids: _Different | None = _Different() if ID_HEADER.search(table.labels[0].strip()) else None
         self.rows = 0
         self._blank: list[int] = []
@@ -123,12 +128,13 @@ class _Reading:
     def drafts(self) -> Iterator[Draft]:
         """The questions in the order of the columns."""
         blank = set(self.blank_columns)
+        rows = {start + place: draft for start, found in self._rows.items() for place, draft in enumerate(found.rows())}
         for start, _ in self._table.spans:
             column = self._columns[start]
             if start in self._spans:
                 yield from self._spans[start][1].drafts()
             elif column.name not in blank and not (start == 0 and self._ids is not None):
-                draft = single_draft(column.decide(), column, column.label)
+                draft = rows.get(start) or single_draft(column.decide(), column, column.label)
                 if len(self._table.header) > 1:
                     draft.metadata |= {"column": column.name, "header": [row[start] for row in self._table.header]}
                 yield draft
@@ -211,7 +217,7 @@ def _definition(slug: str, path: Path, questions: list[dict[str, Any]], reading:
     except ValidationError as exc:
         faults = "; ".join(str(item["msg"]) for item in exc.errors(include_url=False, include_input=False))
         raise Invalid(
-            f"{path.name} can't become a form: {faults}", fix="Shorten the header, split the file, or choose another name."
+            f"{path.name} can't become a form: {faults}", fix="Shorten the header, split the file, or choose another name with `--form`."
         ) from exc
 
 

@@ -132,7 +132,14 @@ class SpanEvidence:
             marks.append(mark)
         return marks, ""
 
-    def _matrix(self) -> Draft:
+    def rows(self) -> Iterator[Draft]:
+        """The columns as questions of their own that share their choices, whatever happened to be answered in each."""
+        decisions, _ = self._decided()
+        for decision, column in zip(decisions, self._columns, strict=True):
+            yield single_draft(decision, column, column.label)
+
+    def _decided(self) -> tuple[list[Decision], list[str]]:
+        """What each column becomes, and the choices they share."""
         decisions = [column.decide() for column in self._columns]
         shared = self._shared(decisions)
         if shared:
@@ -141,6 +148,10 @@ class SpanEvidence:
                 decisions[place] = Decision({"type": "select_one", "choices": shared}, why)
         if self._own is not None:
             decisions[self._own] = Decision({"type": "text"}, "text, because its header asks for own words")
+        return decisions, shared
+
+    def _matrix(self) -> Draft:
+        decisions, shared = self._decided()
         inside = [self._single(decision, place, self._below[place]) for place, decision in enumerate(decisions)]
         what = "rows of a matrix" if shared else "parts of a question"
         return Draft(self._label, {"type": "group"}, f"group, because {len(decisions)} columns are {what}", inside=inside)

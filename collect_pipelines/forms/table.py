@@ -3,8 +3,9 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,11 @@ SAMPLE_BYTES = 4096
 HALF = 0.4  # share of zero bytes at one of two places in a text of UTF-16 without a mark
 REGULAR = 0.8  # share of rows as long as the header, when some are cut short
 MAX_PREAMBLE = 10  # lines of titles above the header
+NO_TEXT = "Export the survey as CSV (UTF-8); this is no text file, or a damaged one."
+QUOTES = "Check the quotes around this line's cells: one that is not closed takes in all that follows."
 BETWEEN = " | "  # question and option in the name of a column
+
+UNCLOSED = "\x00"  # a line of its own after the last one, unless a cell's quotes take it in; no line of a file has it
 
 _DELIMITER_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
@@ -152,7 +157,7 @@ def _first(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _delimiter(path: Path, encoding: str) -> str:
-    with path.open(encoding=encoding, newline="") as file:
+    with path.open(encoding=encoding, newline="", errors="replace") as file:
         said = _DELIMITER_LINE.fullmatch(file.readline(SAMPLE_BYTES))
     if said:
         return said.group(1)
@@ -165,10 +170,10 @@ def _delimiter(path: Path, encoding: str) -> str:
 
 def _fits(path: Path, encoding: str, delimiter: str, regular: float) -> bool:
     """Whether the header has several cells, and the first rows as many; all of them, or a good share and the others fewer."""
-    try:
-        rows = [cells for _, cells in islice(_written(_cells(path, encoding, delimiter)), SAMPLE_ROWS)]
-    except Invalid:
-        return False
+    rows: list[list[str]] = []
+    with suppress(Invalid):  # what comes before the fault tells, and the fault is told when the file is read
+        for _, cells in islice(_written(_cells(path, encoding, delimiter)), SAMPLE_ROWS):
+            rows.append(cells)
     others = [len(cells) for cells in rows[_first(rows) :] if cells]
     width = others[0] if others else 0
     return width > 1 and max(others) == width and sum(length == width for length in others) >= regular * len(others)
@@ -179,27 +184,34 @@ def _cells(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, lis
         yield from sheet_rows(path)
         return
     with path.open(encoding=encoding, newline="") as file:
-        start = file.readline(SAMPLE_BYTES)
-        said = _DELIMITER_LINE.fullmatch(start)
-        file.seek(0)
         lines = _lines(file, path)
-        skipped = 0
-        if said:
-            next(lines, None)
-            skipped = 1
-        reader = csv.reader(lines, delimiter=delimiter)
+        start = next(lines)
+        said = _DELIMITER_LINE.fullmatch(start)
+        skipped = 1 if said else 0
+        reader = csv.reader(lines if said else chain((start,), lines), delimiter=delimiter)
         try:
+            started = 1 + skipped
             for cells in reader:
+                if cells == [UNCLOSED]:
+                    return
+                if cells and cells[-1].endswith(UNCLOSED):
+                    raise Invalid(f"{path.name}:{started}: the quotes of a cell that begins here are never closed.", fix=QUOTES)
                 yield reader.line_num + skipped, cells
+                started = reader.line_num + skipped + 1
         except csv.Error as exc:
-            raise Invalid(f"{path.name}:{reader.line_num + skipped}: {exc}.", fix="Check the quotes around this line's cells.") from exc
+            raise Invalid(f"{path.name}:{reader.line_num + skipped}: {exc}.", fix=QUOTES) from exc
 
 
 def _lines(file: Iterator[str], path: Path) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
-        if "\x00" in line:
-            raise Invalid(f"{path.name}:{number}: holds the NUL character.", fix="Export the survey as CSV; this is no text file.")
-        yield line
+    number = 0
+    try:
+        for number, line in enumerate(file, 1):
+            if "\x00" in line:
+                raise Invalid(f"{path.name}:{number}: holds the NUL character.", fix=NO_TEXT)
+            yield line
+    except UnicodeDecodeError as exc:
+        raise Invalid(f"{path.name}:{number + 1}: is not text in UTF-16, as the file begins.", fix=NO_TEXT) from exc
+    yield UNCLOSED
 
 
 def _encoding(path: Path) -> str:

@@ -36,6 +36,8 @@ def test_every_error_of_the_product_has_a_documented_exit_code(kind: type[errors
         (click.UsageError("wrong"), 2),
         (TimeoutError("late"), 8),
         (KeyboardInterrupt(), 130),
+        (PermissionError(13, "Permission denied", "a-file"), 7),
+        (OSError("bug"), 1),
         (RuntimeError("bug"), 1),
     ],
     ids=lambda value: str(value) if isinstance(value, int) else type(value).__name__,
@@ -52,6 +54,19 @@ def test_an_error_says_what_is_wrong_and_what_to_do_next_on_standard_error(tmp_p
     assert told.stderr.startswith("Error: There is no database yet")
     assert "Next:  Run `collect up`" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_file_that_can_not_be_written_or_read_is_named(tmp_path: Path) -> None:
+    export, form = tmp_path / "export.csv", tmp_path / "form.yaml"
+    export.write_text("a,b\n1,2\n")
+    form.write_bytes("form: x\ntitle: é\n".encode("latin-1"))
+
+    nowhere = run("forms", "infer", str(export), "-o", str(tmp_path / "no folder" / "form.yaml"))
+    unreadable = run("forms", "publish", str(form))
+
+    assert (nowhere.exit_code, unreadable.exit_code) == (7, 3)
+    assert nowhere.stderr.startswith(f"Error: {tmp_path}/no folder/form.yaml: No such file or directory\nNext:  ")
+    assert unreadable.stderr == f"Error: {form}: not UTF-8.\nNext:  Save the form file as UTF-8.\n"
 
 
 def test_a_form_file_with_faults_names_every_line(tmp_path: Path) -> None:

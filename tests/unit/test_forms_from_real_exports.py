@@ -197,6 +197,11 @@ def test_encodings_and_delimiters_of_other_programs_are_read(tmp_path: Path, tex
         (b"a,b\n1,2,3\n", "3 cells, but the header has 2"),
         (b"a,b\n1,\x00\n", "NUL"),
         (b"a\n" + b"x" * 200_000, "field larger than field limit"),
+        (b'a,b\n1,2\n3,"x\n4,5\n', "export.csv:3: the quotes of a cell that begins here are never closed"),
+        (b'a;b\n1;"', "export.csv:2: the quotes"),
+        ("a,b\n1,2\n".encode("utf-16") + b"x", "export.csv:3: is not text in UTF-16"),
+        (b"\xff\xfea\x00\x00\xd8\n\x00", "export.csv:1: is not text in UTF-16"),
+        ("a,b\n1,2\n".encode("utf-32"), "NUL"),
         (",".join(f"c{i}" for i in range(1001)).encode() + b"\n", "can't become a form"),
     ],
 )

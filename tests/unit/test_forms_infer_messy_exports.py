@@ -289,6 +289,40 @@ def test_what_can_not_be_decided_stays_as_it_is_and_says_so(tmp_path: Path, valu
     assert "format" not in question.metadata
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["5", "6", "7", "about eight"], "each of the first 3 is a whole number, and the next one not"),
+        (["2025-01-31", "yesterday", "31/12/2025"], "the first one is a date, and the next one not"),
+        (["31/12/2025", "30/12/2025", "soon"], "each of the first 2 is written DD/MM/YYYY, and the next one not"),
+        (["1 ", "2", "3"], "the first one is a whole number, but only without the white space around it"),
+        (["1", " 2", "3"], "the first one is a whole number, and the next one only without the white space around it"),
+        (["a", "1", "2"], "differ too much for a list of choices"),
+    ],
+)
+def test_a_column_that_is_nearly_of_a_type_says_which_answer_is_in_the_way(tmp_path: Path, values: list[str], told: str) -> None:
+    question = column(tmp_path, *values)
+
+    assert question.type == "text"
+    assert question.metadata["inferred"].endswith(told)
+
+
+def test_rows_of_a_question_in_one_header_share_their_choices(tmp_path: Path) -> None:
+    rows = [["When", "How was it? [Price]", "How was it? [Taste]", "How was it? [Other (please specify)]", "What [if any]"]]
+    rows += [["today", "Good", "Good", "", "x"], ["later", "Bad", "Good", "soup", "y"], ["now", "Fair", "Good", "", ""]]
+    rows += [["then", "Good", "Good", "", "z"], ["once", "Bad", "", "tea", ""]]
+    path = written(tmp_path, rows)
+
+    inference = inferred(path)
+
+    questions = inference.definition.questions
+    assert again(inference, path) == rows
+    assert [question.type for question in questions] == ["text", "select_one", "select_one", "text", "text"]
+    assert questions[1].choices == questions[2].choices
+    assert [choice.code for choice in questions[2].choices] == ["good", "bad", "fair"]
+    assert "the rows of this question share 3 values" in questions[2].metadata["inferred"]
+
+
 def test_a_decided_order_of_day_and_month_is_said_with_its_reason(tmp_path: Path) -> None:
     assert "the other order of day and month does not fit them all" in column(tmp_path, "05/06/2025", "31/12/2025").metadata["inferred"]
 
