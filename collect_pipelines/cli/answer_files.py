@@ -14,6 +14,7 @@ __all__ = ["read_documents"]
 
 JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 ID_NAMES = ("id", "response_id")
+FIX = 'Give one document per line, such as {"answers": {"age": 30}}.'
 
 
 def read_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -37,28 +38,38 @@ def _csv_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[s
 
 
 def _json_documents(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield from _documents(_object(line, f"{path}:{number}"), f"line {number}")
+                yield from _documents(_object(line, f"{path}:{number}"), path, f"line {number}")
 
 
-def _documents(document: dict[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _documents(document: dict[str, Any], path: Path, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     several = document.get("responses")
     if isinstance(several, list) and all(isinstance(one, dict) for one in several):
         for index, one in enumerate(several, 1):
-            yield from _documents(one, f"response {index}")
+            yield from _documents(one, path, f"{place}, response {index}")
         return
     response_id = next((str(document[name]) for name in ID_NAMES if document.get(name)), place)
-    answers = document.get("answers")
-    yield response_id, answers if isinstance(answers, dict) else document
+    answers = document.get("answers", document)
+    if not isinstance(answers, dict):
+        raise Invalid(f"{path}, {place}: `answers` is not a JSON object.", fix=FIX)
+    yield response_id, answers
 
 
-def _object(line: str, place: str) -> dict[str, Any]:
+def _object(line: bytes, place: str) -> dict[str, Any]:
     try:
-        document = json.loads(line)
+        # ingest refuses the same: NaN, half a character, bytes that are not UTF-8
+        document = json.loads(line.decode("utf-8-sig"), parse_constant=_no_number)
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeError as exc:
+        raise Invalid(f"{place}: not UTF-8.", fix="Save the file as UTF-8, one JSON document per line.") from exc
     except (ValueError, RecursionError) as exc:
-        raise Invalid(f"{place}: not JSON.", fix='Give one document per line, such as {"answers": {"age": 30}}.') from exc
+        raise Invalid(f"{place}: not JSON.", fix=FIX) from exc
     if not isinstance(document, dict):
-        raise Invalid(f"{place}: not a JSON object.", fix='Give one document per line, such as {"answers": {"age": 30}}.')
+        raise Invalid(f"{place}: not a JSON object.", fix=FIX)
     return document
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)

@@ -107,7 +107,7 @@ def _definition(settings: Settings, form: str, file: Path | None) -> "FormDefini
     if file is not None:
         from collect_pipelines.forms.reading import read_form
 
-        return read_form(file.read_text("utf-8"), str(file))
+        return read_form(file.read_bytes(), str(file))
     with transaction(settings) as connection:
         from collect_pipelines.store.forms import find_form, form_versions
 

@@ -63,6 +63,10 @@ class Conditions:
         """Keys that are looked at here or further inside."""
         self._reads = tuple((one.key, VALUE_TYPES[one.type], one.type) for one in questions if one.key in self.keys)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to look at: a condition may name no question, such as `today() < date("2026-06-30")`."""
+        return bool(self._relevance or self.keys)
+
     def values(self, answers: Mapping[str, Any], outer: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answers the conditions look at, as values of rules, on top of those around them."""
         if not self._reads:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, true
+from sqlalchemy import Connection, cast, delete, func, select, true
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
 from collect_pipelines.store.forms import form_reference
-from collect_pipelines.store.tables import batch_profile, form, organization
+from collect_pipelines.store.tables import batch_profile, form, form_version, organization
 
 __all__ = ["WARNINGS", "StoredProfile", "batch_warnings", "keep_profile", "recent_profiles"]
 
@@ -52,7 +53,7 @@ def keep_profile(connection: Connection, form_id: int, profile: StoredProfile, *
 
 
 def batch_warnings(connection: Connection) -> dict[str, dict[str, str]]:
-    """What the newest batch of each form is warned of: rule to sentence, by form; only forms with a warning."""
+    """What the newest batch of each form is warned of: rule to sentence, by form; only forms with a warning, and rules they still have."""
     newest = (
         select(batch_profile.c.profile[WARNINGS].label("warnings"))
         .where(batch_profile.c.form_id == form.c.form_id)
@@ -60,9 +61,24 @@ def batch_warnings(connection: Connection) -> dict[str, dict[str, str]]:
         .limit(1)
         .lateral("newest")
     )
+    definition = (
+        select(form_version.c.definition)
+        .where(form_version.c.form_id == form.c.form_id)
+        .order_by(form_version.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    names = func.jsonb_path_query_array(cast(definition, JSONB), cast("$.rules[*].name", JSONPATH)).label("names")
     query = (
-        select(form.c.slug, organization.c.slug.label("organization"), newest.c.warnings)
+        select(form.c.slug, organization.c.slug.label("organization"), newest.c.warnings, names)
         .select_from(form.join(organization).join(newest, true()))
+        .where(newest.c.warnings != cast({}, JSONB))
         .order_by(form.c.form_id)
     )
-    return {form_reference(row.organization, row.slug): row.warnings for row in connection.execute(query) if row.warnings}
+    told = {}
+    for row in connection.execute(query):
+        rules = {f"rule.{name}" for name in row.names}
+        warnings = {rule: sentence for rule, sentence in row.warnings.items() if rule in rules}
+        if warnings:
+            told[form_reference(row.organization, row.slug)] = warnings
+    return told

@@ -10,6 +10,7 @@ import polars as pl
 
 from collect_pipelines.forms.columns import Column, layout
 from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.rules.values import value_of
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import FormRecord, form_versions
 from collect_pipelines.store.log import batch_end, read_entries
@@ -68,5 +69,7 @@ def _text(value: Any) -> str | None:
     """An answer as the log gives it back: text as it is, everything else as JSON."""
     if value is None:
         return None
-    # the log can't hold NUL
-    return value.replace("\x00", "") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value.replace("\x00", "")  # the log can't hold NUL
+    number: str | None = value_of("text", "hidden", value) if isinstance(value, float) else None
+    return number or json.dumps(value, ensure_ascii=False)

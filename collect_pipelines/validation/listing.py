@@ -23,12 +23,18 @@ SHAPES = {
     "time": ("type", "a time"),
     "datetime": ("type", "a point in time with its zone"),
     "select_one": ("type", "one choice"),
-    "select_multiple": ("type", "a list of choices, each once"),
+    "select_multiple": ("type", "a list of choices"),
     "geopoint": ("type", "a place"),
     "file": ("type", "a file"),
     "repeat": ("type", "a list of rows"),
 }
 """What the type of a question asks of its answer, in words: no expression tells it."""
+
+FURTHER = {
+    "select_multiple": ("choice.repeated", "names each choice once"),
+    "repeat": ("rows", "has rows that keep the rules of the questions inside"),
+}
+"""What reports have a name of its own for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,10 @@ def _of_question(question: Question, definition: FormDefinition) -> Iterator[Lis
         code, words = SHAPES[question.type]
         severity = severity_of(question, code)
         yield ListedRule(f"{question.key}.{code}", "type", severity, "ingest", f"{question.key} is {words}", (question.key,))
+    if question.type in FURTHER:
+        code, words = FURTHER[question.type]
+        severity = "reject" if code == "rows" else severity_of(question, code)
+        yield ListedRule(f"{question.key}.{code}", "type", severity, "ingest", f"{question.key} {words}", (question.key,))
     for one in constraints_of(question, definition):
         text = f"each of {question.key}: {unparse(one.node)}" if one.each else unparse(one.node)
         severity = severity_of(question, one.code)

@@ -123,7 +123,8 @@ class Register:
         self._inside: dict[tuple[str, bytes], dict[str, int]] = {}
         self._first_hand = set(holding)
         """Claims not made anew in this batch: only for them some outside holder may be a later one."""
-        for (rule, response), claim in holding.items():
+        # In the order in which they came to hold it, which all that follow keep: the first one tells, however many there are.
+        for (rule, response), claim in sorted(holding.items(), key=lambda item: item[1].position):
             self._inside.setdefault((rule, claim.value), {})[response] = claim.position
 
     def judge(self, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
@@ -144,9 +145,10 @@ class Register:
         if value is None:
             return None
         since = self._since(rule, entry.response, value, entry.position)
-        for other, position in self._inside.get((rule, value), {}).items():
-            if other != entry.response and position < since:
-                return other
+        inside = self._inside.get((rule, value), {})
+        first = next((other for other in inside if other != entry.response), None)
+        if first is not None and inside[first] < since:
+            return first
         if since < entry.position and (rule, entry.response) in self._first_hand:
             return self._claims[rule, entry.response].rival
         return self._taken.get((rule, value))

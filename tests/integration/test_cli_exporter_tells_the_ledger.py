@@ -48,20 +48,20 @@ def test_every_integration_has_its_ledger_line_by_line(database: Database) -> No
 
 def test_rules_are_told_that_hold_entries_back_and_that_the_newest_batch_breaks(database: Database) -> None:
     with database.begin() as connection:
-        published = publish_form(connection, "default", read_form(FORM))
+        published = publish_form(connection, "default", read_form(f"{FORM}rules: [{{name: many, volume: {{min: 9}}}}]\n"))
         fill(connection, published.form_id, 3)
         lease = take_lease(connection, f"validation:{published.form_id}", "test", 60)
         assert lease is not None
         reasons = [{"rule": "place.required", "message": "Missing."}, {"rule": "rule.enough", "message": "Too few."}]
         held = [QuarantineEntry(1, "r-1", 1, reasons), QuarantineEntry(3, "r-3", 1, reasons[:1] * 2)]
         settle_validation(connection, published.form_id, 3, held, lease)
-        broken = StoredProfile(3, 3, {WARNINGS: {"volume": "Fewer than usual."}})
+        broken = StoredProfile(3, 3, {WARNINGS: {"rule.many": "Fewer than usual."}})
         keep_profile(connection, published.form_id, broken, instead_of=None, keep=10)
     told = exposition(database)
 
     assert 'collect_held_by_rule{form="visit",rule="place.required"} 2.0' in told
     assert 'collect_held_by_rule{form="visit",rule="rule.enough"} 1.0' in told
-    assert 'collect_batch_rule_broken{form="visit",rule="volume"} 1.0' in told
+    assert 'collect_batch_rule_broken{form="visit",rule="rule.many"} 1.0' in told
 
     with database.begin() as connection:
         discard(connection, published.form_id, 1, "test")

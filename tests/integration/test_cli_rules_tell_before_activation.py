@@ -80,6 +80,7 @@ def test_every_rule_is_listed_with_what_must_be_true(database: Database, form_fi
         "savings.required": "income > 0 ? answered(savings) : true",
         "savings.irrelevant": "income > 0 || !answered(savings)",
         "members.type": "members is a list of rows",
+        "members.rows": "members has rows that keep the rules of the questions inside",
         "members.max": "size(members) <= 1000",
         "age.type": "age is a whole number",
         "rule.affordable": "savings <= income",
@@ -110,6 +111,17 @@ def test_rules_are_tried_on_the_log_before_they_are_published(database: Database
     assert len(lines) == 11 and all(line.endswith(": savings, income") for line in lines[1:])
     assert "All rules together would have rejected 31 of 1,000 (3.1 %) responses." in told.stderr
     assert filled.rows("quarantine") == filled.rows("unique_value") == []
+
+
+def test_every_name_that_a_trial_tells_is_listed(database: Database, tmp_path: Path, form_file: str) -> None:
+    choices = ", choices: [{code: w, label: Wheat}]"
+    more = f"  - {{key: crop, type: select_one{choices}}}\n  - {{key: crops, type: select_multiple{choices}}}\nrules:"
+    Path(form_file).write_text(FORM.replace("rules:", more))
+    (tmp_path / "none.ndjson").write_text("")
+    listed = {rule["name"] for rule in told_json(database, "list", "savers", "--definition", form_file)["rules"]}
+    words = ("test", "savers", "--definition", form_file, "--against", str(tmp_path / "none.ndjson"))
+
+    assert {rule["rule"] for rule in told_json(database, *words)["rules"]} == listed - {"age.type"}
 
 
 def test_only_the_last_responses_are_looked_at_when_told_so(database: Database, filled: Log, form_file: str) -> None:
@@ -165,14 +177,26 @@ def test_a_file_of_responses_needs_no_database(tmp_path: Path, form_file: str) -
     [
         ("last:none", None, "names no number"),
         ("missing.csv", None, "There is no file"),
+        ("last:0", None, "names no number"),
         ("bad.ndjson", '{"answers": {}}\n[1]\n', "bad.ndjson:2: not a JSON object"),
+        ("bad.ndjson", '{"answers": [1]}\n', "bad.ndjson, line 1: `answers` is not a JSON object"),
+        ("bad.ndjson", '{"income": NaN}\n', "bad.ndjson:1: not JSON"),
+        ("half.ndjson", '{"phone": "\\ud800"}\n', "half.ndjson:1: not UTF-8"),
+        ("latin.ndjson", '{}\n{"phone": "\udce9"}\n', "latin.ndjson:2: not UTF-8"),
         ("bad.csv", "Phone,Income\n1111,many\n", "bad.csv:2: Column 'Income'"),
     ],
 )
 def test_what_can_not_be_read_is_told_with_its_place(tmp_path: Path, form_file: str, against: str, content: str | None, told: str) -> None:
     if content is not None:
-        (tmp_path / against).write_text(content)
+        (tmp_path / against).write_text(content, "utf-8", "surrogateescape")
     place = against if against.startswith("last:") else str(tmp_path / against)
     result = CliRunner().invoke(collect, ["rules", "test", "savers", "--definition", form_file, "--against", place])
 
     assert result.exit_code in (3, 4) and told in result.stderr and "Next:" in result.stderr
+
+
+def test_a_form_file_in_another_encoding_is_told_with_its_line(form_file: str) -> None:
+    Path(form_file).write_text(FORM.partition("rules:")[0].replace("Savers", "Épargnants"), "latin-1")
+    result = CliRunner().invoke(collect, ["rules", "list", "savers", "--definition", form_file])
+
+    assert result.exit_code == 3 and "savers.yaml:2: is not UTF-8" in result.stderr

@@ -255,6 +255,19 @@ def test_a_batch_of_unusual_size_is_warned_of(database: Database) -> None:
     assert it.validate().warnings == {}, "a batch of deletions only says nothing"
 
 
+def test_a_rule_that_the_form_has_no_more_is_warned_of_no_more(database: Database) -> None:
+    it = log(database, {"name": "some", "volume": {"min": 3}}, {"name": "more", "volume": {"min": 4}})
+    it.send_many({"income": 1})
+    it.validate()
+    it.publish({"name": "some", "volume": {"min": 3}})
+
+    with database.begin() as connection:
+        assert list(batch_warnings(connection)[it.slug]) == ["rule.some"]
+    it.publish()
+    with database.begin() as connection:
+        assert it.slug not in batch_warnings(connection)
+
+
 def test_a_rule_over_batches_that_only_notes_is_counted_and_warns_nobody(database: Database) -> None:
     it = log(database, {"name": "some", "volume": {"min": 3}, "severity": "note"})
     it.send_many({"income": 1})

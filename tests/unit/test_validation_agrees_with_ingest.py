@@ -55,6 +55,9 @@ QUESTIONS: list[dict[str, Any]] = [
     {"key": "rows", "type": "repeat", "min": 1, "max": 2, "required": True, "questions": [
         {"key": "row_name", "type": "text", "required": True, "relevant": "row_age < 100 || boolean"},
         {"key": "row_age", "type": "integer", "max": 120}]},
+    {"key": "lines", "type": "repeat", "max": 3, "on_violation": "flag", "questions": [{"key": "line", "type": "text", "required": True}]},
+    {"key": "by_then", "type": "integer", "required": True, "relevant": 'today() > date("2029-12-31")'},
+    {"key": "until_then", "type": "integer", "required": True, "relevant": 'now() < timestamp("2030-01-01T00:00:00Z")'},
     {"key": "gone", "type": "text", "required": True, "retired": "2026-01-01", "max_length": 2},
     {"key": "group", "type": "group", "relevant": "integer_plain > 3", "questions": [{"key": "inside", "type": "integer", "min": 1}]},
     {"key": "asked", "type": "text", "required": True, "relevant": 'boolean || one == "a"'},
@@ -113,7 +116,8 @@ PLACES = st.fixed_dictionaries(
     optional={"altitude": NUMBERS, "accuracy": NUMBERS, "more": NUMBERS},
 )
 FILES = st.fixed_dictionaries({"name": TEXTS}, optional={"url": TEXTS, "sha256": st.just("a" * 64), "size": NUMBERS, "type": TEXTS})
-ROWS = st.lists(st.one_of(NUMBERS, st.fixed_dictionaries({}, optional={"row_name": TEXTS, "row_age": NUMBERS, "more": TEXTS})), max_size=4)
+CELLS = {"row_name": TEXTS, "row_age": NUMBERS, "line": TEXTS, "more": TEXTS}
+ROWS = st.lists(st.one_of(NUMBERS, st.fixed_dictionaries({}, optional=CELLS)), max_size=4)
 VALUES = st.one_of(
     st.none(), st.booleans(), TEXTS, NUMBERS, OTHERS, st.lists(st.one_of(CODES, OTHERS), max_size=5), st.lists(NUMBERS, max_size=2),
     PLACES, FILES, ROWS, st.dictionaries(TEXTS, TEXTS, max_size=2),
@@ -264,6 +268,19 @@ FITTING = st.fixed_dictionaries(
 @settings(max_examples=15, deadline=None)
 def test_rules_of_the_form_are_judged_alike_where_answers_have_their_type(answers: list[dict[str, Any]]) -> None:
     assert disagreements(FORM, answers) == []
+
+
+def test_a_question_inside_rejects_whatever_its_repeat_says_of_its_own_rules() -> None:
+    (judged,) = over_frame(compile_rules(FORM), through_csv(FORM, [{"lines": [{}, {"line": "x"}, {"line": "x"}, {"line": "x"}]}]))
+
+    assert {(code, severity) for key, code, severity in judged if key == "lines"} == {("rows", "reject"), ("max", "flag")}
+
+
+def test_what_is_asked_until_a_day_is_judged_by_the_moment_of_acceptance() -> None:
+    (judged,) = over_frame(compile_rules(FORM), through_csv(FORM, [{"until_then": 1}]))
+
+    assert {one for one in judged if one[0].endswith("_then")} == {("by_then", "required", "reject"), ("until_then", "irrelevant", "flag")}
+    assert judged == at_ingest(FORM, {"until_then": 1})
 
 
 def test_a_rule_for_batches_only_is_judged_as_one_that_answers_the_collector() -> None:
