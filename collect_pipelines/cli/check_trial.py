@@ -10,7 +10,9 @@ from typing import Any
 from collect_pipelines import plugins
 from collect_pipelines.errors import PluginError
 
-__all__ = ["Trial", "problems_of"]
+__all__ = ["TRIAL_SECONDS", "Trial", "problems_of"]
+
+TRIAL_SECONDS = 20.0  # of one kind of check, for all forms that name it
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collect_pipelines.cli.check_trial import Trial, problems_of
+from collect_pipelines.cli.check_trial import TRIAL_SECONDS, Trial, problems_of
 from collect_pipelines.cli.diagnosis import Diagnosis
 from collect_pipelines.cli.plugin_facts import PluginFacts
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_diagnoses"]
 
-TRIAL_SECONDS = 20.0  # of one kind of check, for all forms that name it
 AT_ONCE = 4
 MAX_ROWS = 20_000  # of a reference list that a check is tried with; more would say nothing else
 SLANG = "slang"

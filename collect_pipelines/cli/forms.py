@@ -1,6 +1,8 @@
 """`collect forms`: from a file to a published version, and back."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from collect_pipelines.cli.options import json_option, organization_option, pass
 from collect_pipelines.cli.output import emit, print_json, say
 from collect_pipelines.errors import FormInvalid, NotFound
 from collect_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from collect_pipelines.forms.definition import FormDefinition
 
 __all__ = ["command"]
 
@@ -35,14 +40,19 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     from collect_pipelines.forms.reading import read_form
 
     found: dict[str, list[str]] = {}
+    unusable: dict[str, list[str]] = {}
     for file in files:
         try:
-            read_form(_text(file), str(file))
+            unusable[str(file)] = _unusable_checks(read_form(_text(file), str(file)))
             found[str(file)] = []
         except FormInvalid as exc:
             found[str(file)] = list(exc.problems) or [exc.message]
     if as_json:
-        print_json({"files": [{"file": file, "valid": not problems, "problems": problems} for file, problems in found.items()]})
+        documents = [
+            {"file": file, "valid": not problems, "problems": problems, "unusable_checks": unusable.get(file, [])}
+            for file, problems in found.items()
+        ]
+        print_json({"files": documents})
     bad = {file: problems for file, problems in found.items() if problems}
     if bad:
         raise FormInvalid(
@@ -51,6 +61,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
             fix="Correct the places named and check again.",
         )
     if not as_json:
+        _say_unusable(problem for problems in unusable.values() for problem in problems)
         say(f"{len(found)} form {'file is' if len(found) == 1 else 'files are'} valid. Next: collect forms publish {files[0]}")
 
 
@@ -70,9 +81,15 @@ def publish(settings: Settings, files: tuple[Path, ...], organization: str, as_j
 
         ensure_organization(connection, organization)
         done = [(definition, publish_form(connection, organization, definition)) for definition in definitions]
+    unusable = {form.form: _unusable_checks(form) for form, _ in done}
     if as_json:
-        print_json({"forms": [{"form": form.form, "version": result.version, "created": result.created} for form, result in done]})
+        documents = [
+            {"form": form.form, "version": result.version, "created": result.created, "unusable_checks": unusable[form.form]}
+            for form, result in done
+        ]
+        print_json({"forms": documents})
         return
+    _say_unusable(problem for problems in unusable.values() for problem in problems)
     for form, result in done:
         say(f"{form.form}: version {result.version} {'published' if result.created else 'is already published'}.")
     if any(result.created and result.version == 1 for _, result in done):
@@ -153,6 +170,24 @@ def infer(file: Path, slug: str | None, output: Path | None, header_rows: int | 
             say(f"# {decision}")
     if output:
         say(f"Written to {output}. Read it, correct what was guessed wrong. Next: collect forms publish {output}")
+
+
+def _unusable_checks(form: "FormDefinition") -> list[str]:
+    """What keeps checks of the form from running on this machine; ingest may have other plug-ins, so none of it refuses the form."""
+    from collect_pipelines.cli.check_trial import TRIAL_SECONDS, Trial, problems_of
+
+    document = form.model_dump(mode="json", exclude_defaults=True)
+    told = []
+    for kind, settings in form.checks.items():
+        (problem,) = problems_of(kind, [Trial(document, settings.config, "")], {}, TRIAL_SECONDS)
+        if problem is not None:
+            told.append(f"{form.form}: check {kind}: {problem}")
+    return told
+
+
+def _say_unusable(problems: Iterable[str]) -> None:
+    for problem in problems:
+        say(f"# {problem} Until then `on_error` decides about each response.")
 
 
 def _text(file: Path) -> str:
