@@ -68,7 +68,9 @@ def _problem(kind: str, trial: Mapping[str, Any], references: Mapping[str, Rows]
 
     try:
         made_check(plugins.load(plugins.CHECKS, kind), kind, trial["config"], FormDefinition.model_validate(trial["form"]), references)
-    except (Unusable, PluginError) as exc:
+    except PluginError as exc:
+        return f"{exc.message} {exc.fix or ''}".strip()
+    except Unusable as exc:
         return str(exc)
     except Exception as exc:  # noqa: BLE001 - what an entry point names may be anything
         return f"It is not a check: it raised {type(exc).__name__}."
