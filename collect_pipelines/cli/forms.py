@@ -24,7 +24,7 @@ FILES = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Check, publish, list, show and infer form definitions."""
+    """Check, publish, compare, show, infer, import and export form definitions."""
 
 
 command.add_command(diff)

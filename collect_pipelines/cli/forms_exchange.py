@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collect_pipelines.forms.definition import FormDefinition
     from collect_pipelines.forms.xlsform.exporting import Format
 
-__all__ = ["export", "import_command"]
+__all__ = ["export", "import_command", "is_terminal"]
 
 FORM_FILES = (".yaml", ".yml", ".json")
 
@@ -76,13 +76,14 @@ def export(settings: Settings, form: str, kind: "Format", version: int | None, o
     """Write FORM, a published form or a form file (.yaml), as an XLSForm, an XForm or a JSON Schema."""
     from collect_pipelines.forms.xlsform.exporting import export_form
 
-    if kind == "xlsform" and output is None and sys.stdout.isatty():
-        raise Invalid("A workbook can't be shown on a terminal.", fix=f"Name the file it goes to: -o {Path(form).stem}.xlsx")
+    if kind == "xlsform" and output is None and (as_json or is_terminal()):
+        raise Invalid("A workbook can't be shown as text.", fix=f"Name the file it goes to: -o {Path(form).stem}.xlsx")
     exported = export_form(_definition(settings, form, version), kind)
     if output:
         output.write_bytes(exported.content)
     if as_json:
-        print_json({"form": exported.form, "format": kind, "output": output, "bytes": len(exported.content), "notes": exported.notes})
+        facts = {"form": exported.form, "format": kind, "output": output, "bytes": len(exported.content), "notes": exported.notes}
+        print_json(facts if output else {**facts, "content": exported.content.decode()})
         return
     if not output:
         click.echo(exported.content, nl=False)
@@ -90,6 +91,11 @@ def export(settings: Settings, form: str, kind: "Format", version: int | None, o
         say(f"# {note}")
     if output:
         say(f"Written to {output}.")
+
+
+def is_terminal() -> bool:
+    """Whether standard output is shown to a person."""
+    return sys.stdout.isatty()
 
 
 def _definition(settings: Settings, form: str, version: int | None) -> "FormDefinition":

@@ -23,7 +23,7 @@ COMMANDS = {
     "status": LazyCommand(f"{ROOM}.status", "Show where all responses stand, per form and integration."),
     "trace": LazyCommand(f"{ROOM}.trace", "Tell the story of one response: accepted, checked, delivered."),
     "send": LazyCommand(f"{ROOM}.send", "Send every row of a CSV file as a response, through HTTP."),
-    "forms": LazyCommand(f"{ROOM}.forms", "Check, publish, list, show and infer form definitions."),
+    "forms": LazyCommand(f"{ROOM}.forms", "Check, publish, compare, show, infer, import and export form definitions."),
     "rules": LazyCommand(f"{ROOM}.rules", "List the rules of a form, show one, and try them on responses."),
     "responses": LazyCommand(f"{ROOM}.responses", "Submit, list and show responses."),
     "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),

@@ -67,11 +67,12 @@ FILES = {
     "another compound file": (compound_file(b"\x00" * 64), "is no XLS workbook, or damaged"),
     "half a compound file": (compound_file(b"\x00" * 64)[:700], "can't be read, it is damaged"),
     "encrypted XLS": (
-        compound_file(biff({"survey": SURVEY}).replace(b"\x42\x00\x02\x00", b"\x2f\x00\x02\x00", 1)), "is encrypted; save it without a password",
+        compound_file(biff({"survey": SURVEY}).replace(b"\x42\x00\x02\x00", b"\x2f\x00\x02\x00", 1)),
+        "is encrypted; save it without a password",
     ),
     "broken CSV": (b'survey\n,"type,name\n', "sheet survey, row 2: has no column `type`"),
     "CSV with rows before a sheet": (b",type,name\n", "the first cell of the first line names a sheet"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("content", "words"), FILES.values(), ids=list(FILES))
@@ -136,26 +137,50 @@ def test_a_row_a_million_rows_down_is_no_matter(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[list[list[Any]], str]] = {
     "no type column": ([["name", "label"], ["a", "A"]], "sheet survey, row 1: has no column `type`"),
-    "a header twice": ([["type", "name", "label", "label"], ["text", "a", "A"]], "sheet survey, row 1, column label: the header is there twice"),
-    "two names of a column": ([["type", "name", "relevant", "relevance"], ["text", "a"]], "column relevance: means the same as the column relevant"),
-    "a typing error": ([["type", "name", "label", "constrain"], ["text", "a", "A"]], "column constrain: is no column of XLSForm; did you mean constraint?"),
-    "relevence": ([["type", "name", "label", "relevence"], ["text", "a", "A"]], "column relevence: is no column of XLSForm; did you mean relevant?"),
+    "a header twice": (
+        [["type", "name", "label", "label"], ["text", "a", "A"]],
+        "sheet survey, row 1, column label: the header is there twice",
+    ),
+    "two names of a column": (
+        [["type", "name", "relevant", "relevance"], ["text", "a"]],
+        "column relevance: means the same as the column relevant",
+    ),
+    "a typing error": (
+        [["type", "name", "label", "constrain"], ["text", "a", "A"]],
+        "column constrain: is no column of XLSForm; did you mean constraint?",
+    ),
+    "relevence": (
+        [["type", "name", "label", "relevence"], ["text", "a", "A"]],
+        "column relevence: is no column of XLSForm; did you mean relevant?",
+    ),
     "a header without end": ([["type", "name", "label", "x" * 300], ["text", "a", "A"]], "a header has at most 200 characters"),
     "no type": ([*SURVEY, [None, "b", "B"]], "sheet survey, row 3, column type: is blank"),
     "no name": ([*SURVEY, ["text", None, "B"]], "sheet survey, row 3, column name: is blank; give the text a name"),
     "an unknown type": ([*SURVEY, ["txt", "b", "B"]], "sheet survey, row 3, column type: `txt` is no type of XLSForm; did you mean text?"),
     "a misspelt select": ([*SURVEY, ["selct_one yn", "b", "B"]], "did you mean select_one?"),
     "a name with a space": ([*SURVEY, ["text", "my name", "B"]], "sheet survey, row 3, column name: `my name` can't be a name"),
-    "a leading digit": ([*SURVEY, ["text", "1st", "B"]], "starts with a letter or _, and has letters, digits, _, - and . only; `q_1st` would do"),
+    "a leading digit": (
+        [*SURVEY, ["text", "1st", "B"]],
+        "starts with a letter or _, and has letters, digits, _, - and . only; `q_1st` would do",
+    ),
     "a name twice": ([*SURVEY, ["text", "a", "B"]], "sheet survey, row 3, column name: `a` is already the name of row 2"),
-    "an open group": ([*SURVEY, ["begin_group", "g", "G"], ["text", "b", "B"]], "row 3, column type: begin_group `g` is not closed; add a row of type end_group"),
+    "an open group": (
+        [*SURVEY, ["begin_group", "g", "G"], ["text", "b", "B"]],
+        "row 3, column type: begin_group `g` is not closed; add a row of type end_group",
+    ),
     "an end too many": ([*SURVEY, ["end_group"]], "sheet survey, row 3, column type: closes a group, but none is open"),
     "crossed ends": (
         [*SURVEY, ["begin_group", "g", "G"], ["begin_repeat", "r", "R"], ["text", "b", "B"], ["end_group"], ["end_repeat"]],
         "sheet survey, row 6, column type: closes a group, but the last one open is the repeat `r` of row 4",
     ),
-    "an empty group": ([*SURVEY, ["begin_group", "g", "G"], ["end_group"]], "sheet survey, row 3, column name: the group `g` has nothing in it"),
-    "a missing list": ([*SURVEY, ["select_one nope", "b", "B"]], "sheet survey, row 3, column type: the list `nope` is not in the choices sheet; add its choices"),
+    "an empty group": (
+        [*SURVEY, ["begin_group", "g", "G"], ["end_group"]],
+        "sheet survey, row 3, column name: the group `g` has nothing in it",
+    ),
+    "a missing list": (
+        [*SURVEY, ["select_one nope", "b", "B"]],
+        "sheet survey, row 3, column type: the list `nope` is not in the choices sheet; add its choices",
+    ),
     "a misspelt list": ([*SURVEY, ["select_one ynn", "b", "B"]], "the list `ynn` is not in the choices sheet; did you mean `yn`?"),
     "no calculation": ([*SURVEY, ["calculate", "b", "B"]], "sheet survey, row 3, column calculation: is blank"),
     "no label": ([*SURVEY, ["text", "b"]], "sheet survey, row 3: The survey element named 'b' has no label or hint. (said by pyxform)"),
@@ -169,21 +194,39 @@ BAD: dict[str, tuple[list[list[Any]], str]] = {
         "sheet survey, row 3, column relevant: names the question `consnt`, which is not there; did you mean `consent`?",
     ),
     "a circle": (
-        [["type", "name", "label", "relevant"], ["text", "a", "A", "${b} = ''"], ["begin_group", "g", "G", "${a} = ''"], ["text", "b", "B"], ["end_group"]],
+        [
+            ["type", "name", "label", "relevant"],
+            ["text", "a", "A", "${b} = ''"],
+            ["begin_group", "g", "G", "${a} = ''"],
+            ["text", "b", "B"],
+            ["end_group"],
+        ],
         "depends on itself: a -> b -> g -> a",
     ),
     "a circle of one": ([["type", "name", "label", "relevant"], ["text", "a", "A", "${a} = ''"]], "depends on itself: a -> a"),
-    "bounds nobody keeps": ([["type", "name", "label", "constraint"], ["integer", "a", "A", ". > 9 and . < 5"]], "row 2, column constraint: questions[0].min"),
-    "an open reference": ([["type", "name", "label", "default"], ["text", "a", "A", "${a"]], "sheet survey, row 2, column default: Reference variables must"),
+    "bounds nobody keeps": (
+        [["type", "name", "label", "constraint"], ["integer", "a", "A", ". > 9 and . < 5"]],
+        "row 2, column constraint: questions[0].min",
+    ),
+    "an open reference": (
+        [["type", "name", "label", "default"], ["text", "a", "A", "${a"]],
+        "sheet survey, row 2, column default: Reference variables must",
+    ),
     "too deep": (
         [*SURVEY, *(["begin_group", f"g{n}", "G"] for n in range(9)), ["text", "b", "B"], *(["end_group"] for _ in range(9))],
         "row 11, column type: `g8` is nested deeper than 8 levels; flatten the groups",
     ),
-    "too many questions": ([SURVEY[0], *(["text", f"q{n}", "Q"] for n in range(1_001))], "row 1002, column name: the form has more than 1,000 questions"),
+    "too many questions": (
+        [SURVEY[0], *(["text", f"q{n}", "Q"] for n in range(1_001))],
+        "row 1002, column name: the form has more than 1,000 questions",
+    ),
     "only remarks": ([["type", "name", "label", "remark"], [None, None, None, "to do"]], "sheet survey: has no questions"),
     "an error of a formula": ([*SURVEY, ["text", "b", "#REF!"]], "sheet survey, row 3: holds the error #REF!"),
-    "a formula never computed": ([*SURVEY, ["text", "b", "=A1&A2"]], "sheet survey, row 3: holds a formula without a result; open the file"),
-}  # fmt: skip
+    "a formula never computed": (
+        [*SURVEY, ["text", "b", "=A1&A2"]],
+        "sheet survey, row 3: holds a formula without a result; open the file",
+    ),
+}
 
 
 @pytest.mark.parametrize(("survey", "words"), BAD.values(), ids=list(BAD))
@@ -200,11 +243,17 @@ BAD_CHOICES: dict[str, tuple[list[list[Any]], str]] = {
     "no list": ([HEAD, ["yn", "a", "A"], [None, "b", "B"]], "sheet choices, row 3, column list_name: is blank"),
     "a space in a code": ([HEAD, ["yn", "a b", "A"]], "sheet choices, row 2, column name: `a b` has more than 64 characters, or a space"),
     "a long code": ([HEAD, ["yn", "x" * 65, "A"]], "has more than 64 characters"),
-    "no column name": ([["list_name", "code", "label"], ["yn", "a", "A"]], "sheet choices, row 1: there is no column name; add a column name"),
-    "a misspelt column": ([["list_name", "name", "lable"], ["yn", "a", "A"]], "row 1, column lable: there is no column label; did you mean label by lable?"),
+    "no column name": (
+        [["list_name", "code", "label"], ["yn", "a", "A"]],
+        "sheet choices, row 1: there is no column name; add a column name",
+    ),
+    "a misspelt column": (
+        [["list_name", "name", "lable"], ["yn", "a", "A"]],
+        "row 1, column lable: there is no column label; did you mean label by lable?",
+    ),
     "a strange column": ([[*HEAD, "hint::en"], ["yn", "a", "A"]], "sheet choices, row 1, column hint::en: is no column of choices"),
     "2,001 choices": ([HEAD, *(["yn", f"c{n}", "C"] for n in range(2_001))], "the list `yn` has 2,001 choices, at most 2,000 are possible"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("choices", "words"), BAD_CHOICES.values(), ids=list(BAD_CHOICES))
@@ -218,11 +267,23 @@ SHEETS: dict[str, tuple[dict[str, list[list[Any]]], str]] = {
     "no survey": ({"questions": SURVEY, "choices": YES_NO}, "has no sheet named survey, only choices, questions"),  # type: ignore[dict-item]
     "a misspelt survey": ({"surveys": SURVEY, "choices": YES_NO}, "did you mean `surveys`?"),  # type: ignore[dict-item]
     "a misspelt sheet": ({"survey": SURVEY, "choises": YES_NO}, "sheet choises: is no sheet of XLSForm; did you mean choices?"),  # type: ignore[dict-item]
-    "a misspelt setting": ({"survey": SURVEY, "settings": [["form_titel"], ["A"]]}, "sheet settings, row 1, column form_titel: is no setting of XLSForm; did you mean form_title?"),
-    "a broken sheet of ours": ({"survey": SURVEY, "collect": [["part", "name", "field", "value"], ["question", "a", "pii", "{"]]}, "sheet collect, row 2, column value: is not as export wrote it"),
-    "a strange sheet of ours": ({"survey": SURVEY, "collect": [["part", "value"], ["thing", "1"]]}, "sheet collect, row 2, column part: `thing` is not known"),
-    "a wrong value in our sheet": ({"survey": SURVEY, "collect": [["part", "name", "field", "value"], ["question", "a", "pii", '"maybe"']]}, "sheet survey, row 2, column name: questions[0].pii"),
-}  # fmt: skip
+    "a misspelt setting": (
+        {"survey": SURVEY, "settings": [["form_titel"], ["A"]]},
+        "sheet settings, row 1, column form_titel: is no setting of XLSForm; did you mean form_title?",
+    ),
+    "a broken sheet of ours": (
+        {"survey": SURVEY, "collect": [["part", "name", "field", "value"], ["question", "a", "pii", "{"]]},
+        "sheet collect, row 2, column value: is not as export wrote it",
+    ),
+    "a strange sheet of ours": (
+        {"survey": SURVEY, "collect": [["part", "value"], ["thing", "1"]]},
+        "sheet collect, row 2, column part: `thing` is not known",
+    ),
+    "a wrong value in our sheet": (
+        {"survey": SURVEY, "collect": [["part", "name", "field", "value"], ["question", "a", "pii", '"maybe"']]},
+        "sheet survey, row 2, column name: questions[0].pii",
+    ),
+}
 
 
 @pytest.mark.parametrize(("sheets", "words"), SHEETS.values(), ids=list(SHEETS))

@@ -48,7 +48,7 @@ def test_the_samples_come_back(tmp_path: Path, sample: Path) -> None:
     assert back.content_hash == form.content_hash
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(definitions())
 def test_every_definition_comes_back_and_is_an_xform(tmp_path: Path, form: FormDefinition) -> None:
     try:

@@ -12,7 +12,7 @@ from collect_pipelines.forms.faults import MAX_QUESTIONS, Faults, Place, key_fau
 from collect_pipelines.forms.xlsform.additions import patched_choices, patched_form, patched_questions
 from collect_pipelines.forms.xlsform.answers import Answer, Answers
 from collect_pipelines.forms.xlsform.book import Book, Row, Sheet
-from collect_pipelines.forms.xlsform.choice_lists import ChoiceList, read_lists
+from collect_pipelines.forms.xlsform.choice_lists import read_lists
 from collect_pipelines.forms.xlsform.circles import tell_circles
 from collect_pipelines.forms.xlsform.findings import Cell, Findings, Note
 from collect_pipelines.forms.xlsform.headers import Columns, columns_of
@@ -20,7 +20,7 @@ from collect_pipelines.forms.xlsform.logic import Logic
 from collect_pipelines.forms.xlsform.names import tell_names
 from collect_pipelines.forms.xlsform.naming import Keys, slug_of
 from collect_pipelines.forms.xlsform.own_sheet import Additions, read_own_sheet
-from collect_pipelines.forms.xlsform.questions import BOOLEAN_LIST, command_of, question_of
+from collect_pipelines.forms.xlsform.questions import Lists, is_boolean_list, question_of, sheet_of_choices
 from collect_pipelines.forms.xlsform.reading import need_pyxform, read_book
 from collect_pipelines.forms.xlsform.settings import YES_SETTINGS, Settings, read_settings
 from collect_pipelines.forms.xlsform.structure import judge
@@ -71,9 +71,10 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
     findings.stop_if_faulty()
     texts = texts_of([columns, *choice_columns], settings.get("default_language"), findings)
     duplicates = settings.get("allow_choice_duplicates").lower() in YES_SETTINGS
-    lists: dict[str, ChoiceList] = {}
-    for one in reversed(choice_columns):
-        lists |= read_lists(one, texts, duplicates, findings)
+    lists: Lists = {}
+    for one in choice_columns:
+        found = read_lists(one, texts, duplicates, findings)
+        lists |= {(one.sheet.name, name): chosen for name, chosen in found.items()}
     survey = read_survey(columns, findings)
     _tell_about_sheets(book, findings)
     added = read_own_sheet(book.sheet("collect"), findings) if additions is None else additions
@@ -87,12 +88,12 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
     return Reading(book, survey, choice_columns, texts, lists, settings, added, findings)
 
 
-def _tell_about_lists(survey: Survey, lists: Mapping[str, ChoiceList], findings: Findings) -> None:
+def _tell_about_lists(survey: Survey, lists: Lists, findings: Findings) -> None:
     for item in survey.every():
         name = item.kind.list_name
-        if name and name not in lists and not (name == BOOLEAN_LIST and item.ours == "select_one"):
-            sheet = "external_choices" if command_of(item.written) == "select_one_external" else "choices"
-            hint = nearest(name, lists) or f"; add its choices to the {sheet} sheet"
+        sheet = sheet_of_choices(item)
+        if name and (sheet, name) not in lists and not is_boolean_list(item):
+            hint = nearest(name, [one for at, one in lists if at == sheet]) or f"; add its choices to the {sheet} sheet"
             findings.fault(survey.cell(item, "type"), f"the list `{name[:60]}` is not in the {sheet} sheet{hint}")
 
 
@@ -100,7 +101,7 @@ def _tell_about_size(survey: Survey, findings: Findings) -> None:
     if len(survey.every()) > MAX_QUESTIONS:
         last = survey.every()[MAX_QUESTIONS]
         findings.fault(survey.cell(last, "name"), f"the form has more than {MAX_QUESTIONS:,} questions; split it")
-    if not survey.items:
+    if not survey.items and not findings.faults:
         findings.fault(Cell("survey"), "has no questions; a row needs at least a type and a name")
 
 
@@ -112,7 +113,7 @@ class Reading:
     survey: Survey
     choice_columns: Sequence[Columns]
     texts: Texts
-    lists: Mapping[str, ChoiceList]
+    lists: Lists
     settings: Settings
     added: Additions
     findings: Findings
@@ -194,9 +195,9 @@ class Reading:
         for name in ("entities", "osm"):
             if rows := self.book.sheet(name).rows:
                 kept[name] = [dict(row.cells) for row in rows[:MAX_KEPT_ROWS]]
-        used = {item.kind.list_name for item in self.survey.every()}
+        used = {(sheet_of_choices(item), item.kind.list_name) for item in self.survey.every()}
         for columns in self.choice_columns:
-            unused = [row for row in columns.sheet if columns.text(row, "list_name") not in used]
+            unused = [row for row in columns.sheet if (columns.sheet.name, columns.text(row, "list_name")) not in used]
             if unused:
                 kept[f"unused_{columns.sheet.name}"] = [self._plain_cells(columns, row) for row in unused[:MAX_KEPT_ROWS]]
                 if len(unused) > MAX_KEPT_ROWS:

@@ -1,6 +1,5 @@
 """One row of the survey sheet as a question: everything but its expressions."""
 
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,7 +10,7 @@ from collect_pipelines.forms.xlsform.kinds import written_type
 from collect_pipelines.forms.xlsform.survey import Item, Survey
 from collect_pipelines.forms.xlsform.texts import Texts
 
-__all__ = ["BOOLEAN_LIST", "KEPT", "command_of", "question_of", "range_of"]
+__all__ = ["BOOLEAN_LIST", "KEPT", "Lists", "command_of", "is_boolean_list", "question_of", "range_of", "sheet_of_choices"]
 
 BOOLEAN_LIST = "collect_boolean"
 """The list by which an exported boolean is told from other selects."""
@@ -23,9 +22,21 @@ KEPT = (
 KEPT_TEXTS = ("guidance_hint", "media::image", "media::big-image", "media::audio", "media::video")
 
 Document = dict[str, Any]
+Lists = dict[tuple[str, str], ChoiceList]
+"""Choice lists by sheet and name."""
 
 
-def question_of(item: Item, survey: Survey, texts: Texts, lists: Mapping[str, ChoiceList], findings: Findings) -> Document:
+def is_boolean_list(item: Item) -> bool:
+    """Whether the row is a boolean as export writes it."""
+    return item.kind.list_name == BOOLEAN_LIST and item.ours == "select_one"
+
+
+def sheet_of_choices(item: Item) -> str:
+    """The sheet that a select takes its choices from."""
+    return "external_choices" if command_of(item.written) == "select_one_external" else "choices"
+
+
+def question_of(item: Item, survey: Survey, texts: Texts, lists: Lists, findings: Findings) -> Document:
     """The question as a form file has it, without what its expressions say."""
     found: Document = {"key": item.key, "type": item.ours}
     for name in ("label", "hint"):
@@ -75,12 +86,12 @@ def _kept(item: Item, survey: Survey, texts: Texts) -> Document:
     return kept
 
 
-def _choose(found: Document, kept: Document, item: Item, texts: Texts, lists: Mapping[str, ChoiceList]) -> None:
+def _choose(found: Document, kept: Document, item: Item, texts: Texts, lists: Lists) -> None:
     name = item.kind.list_name
-    if name == BOOLEAN_LIST and item.ours == "select_one":
+    if is_boolean_list(item):
         found["type"] = "boolean"
         return
-    chosen = lists[name]
+    chosen = lists[sheet_of_choices(item), name]
     found["choices"] = labelled(chosen.choices, texts.languages[0])
     if item.kind.other:
         found["other"] = True

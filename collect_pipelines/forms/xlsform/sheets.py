@@ -155,7 +155,8 @@ class _Writer:
 
     def choice(self, question: Question, choice: Choice, kept: Mapping[str, Any]) -> list[dict[str, str]]:
         """The rows of a choice: several when it belongs to several values of what it is filtered by."""
-        cells = {"list_name": "", "name": choice.code, **self.texts("label", choice.label)}
+        labels = {header: text for header, text in self.texts("label", choice.label).items() if text}
+        cells = {"list_name": "", "name": choice.code, **(labels or self.texts("label", {self.definition.languages[0]: choice.code}))}
         media = kept.get("choice_media")
         own_media = media.get(choice.code) if isinstance(media, dict) else None
         for name in MEDIA:
