@@ -75,7 +75,7 @@ class History:
             # they were let through, whatever they share
             entries = [replace(entry, judged={}) for entry in log_entries(rules, self._versions, frame)]
             responses = {entry.response for entry in entries}
-            register = Register(rules, _claims(held_by(connection, self._form_id, keys, responses), {}), {})
+            register = Register(rules, _claims(held_by(connection, self._form_id, keys, responses)), {})
             for _ in register.judge(entries):
                 pass
             record_holdings(connection, self._form_id, keys, responses, _holdings(register), last)
@@ -103,9 +103,8 @@ class Many:
         keys = [rule.key for rule in self._rules]
         held_now = held_by(connection, self._form_id, keys, responses) if keys else []
         values = {(rule, value) for entry in entries for rule, value in entry.values.items() if value is not None}
-        values |= {(one.rule, one.value) for one in held_now}
         others = first_holders(connection, self._form_id, values, responses) if values else {}
-        register = Register(self._rules, _claims(held_now, others), {place: other.response_id for place, other in others.items()})
+        register = Register(self._rules, _claims(held_now), {place: other.response_id for place, other in others.items()})
         self._earlier = recent_profiles(connection, self._form_id, batches_needed(self._over_batches)) if self._over_batches else []
         profiles = [Profile.from_json(one.rows, one.profile) for one in self._earlier]
         return Whole(self._versions, frame, entries, register, profiles, full=full)
@@ -122,13 +121,8 @@ class Many:
             keep_profile(connection, self._form_id, profile, instead_of=instead_of, keep=batches_needed(whole.rules))
 
 
-def _claims(holdings: Sequence[Holding], others: Mapping[tuple[str, bytes], Holding]) -> dict[tuple[str, str], Claim]:
-    claims = {}
-    for one in holdings:
-        other = others.get((one.rule, one.value))
-        rival = other.response_id if other is not None and other.position < one.position else None
-        claims[one.rule, one.response_id] = Claim(one.value, one.position, rival)
-    return claims
+def _claims(holdings: Sequence[Holding]) -> dict[tuple[str, str], Claim]:
+    return {(one.rule, one.response_id): Claim(one.value, one.position) for one in holdings}
 
 
 def _holdings(register: Register) -> list[Holding]:

@@ -87,11 +87,10 @@ def _canonical(text: pl.Expr, kind: str) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A value held by a response since a position; `rival`: who outside of this batch has held it for longer."""
+    """A value held by a response since a position."""
 
     value: bytes
     position: int
-    rival: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +118,11 @@ class Register:
         """
         self._rules = [rule.key for rule in rules]
         self._taken = taken
-        self._claims: dict[tuple[str, str], Claim] = dict(holding)
-        self._inside: dict[tuple[str, bytes], dict[str, int]] = {}
-        self._first_hand = set(holding)
-        """Claims not made anew in this batch: only for them some outside holder may be a later one."""
-        # In the order in which they came to hold it, which all that follow keep: the first one tells, however many there are.
-        for (rule, response), claim in sorted(holding.items(), key=lambda item: item[1].position):
-            self._inside.setdefault((rule, claim.value), {})[response] = claim.position
+        self._claims: dict[tuple[str, str], Claim] = {}
+        self._holders: dict[tuple[str, bytes], dict[str, None]] = {}
+        """Responses of the batch that hold a value, the one that has held it longest first."""
+        for mine, claim in sorted(holding.items(), key=lambda item: item[1].position):
+            self._hold(mine, claim)
 
     def judge(self, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
         """For each entry, in order: the rules it breaks, each with the response that holds the value."""
@@ -141,21 +138,11 @@ class Register:
         return [(rule, response, claim) for (rule, response), claim in self._claims.items()]
 
     def _rival(self, rule: str, entry: Entry) -> str | None:
-        value = entry.values.get(rule)
-        if value is None:
+        """Who holds the entry's value, unless the response does itself: who has it already may keep it, whoever else does."""
+        value, mine = entry.values.get(rule), self._claims.get((rule, entry.response))
+        if value is None or (mine is not None and mine.value == value):
             return None
-        since = self._since(rule, entry.response, value, entry.position)
-        inside = self._inside.get((rule, value), {})
-        first = next((other for other in inside if other != entry.response), None)
-        if first is not None and inside[first] < since:
-            return first
-        if since < entry.position and (rule, entry.response) in self._first_hand:
-            return self._claims[rule, entry.response].rival
-        return self._taken.get((rule, value))
-
-    def _since(self, rule: str, response: str, value: bytes, position: int) -> int:
-        claim = self._claims.get((rule, response))
-        return claim.position if claim is not None and claim.value == value else position
+        return next(iter(self._holders.get((rule, value), ())), None) or self._taken.get((rule, value))
 
     def _let_through(self, rule: str, entry: Entry) -> None:
         mine = (rule, entry.response)
@@ -164,8 +151,11 @@ class Register:
         if before is not None and before.value == value:
             return
         if before is not None:
-            del self._claims[mine], self._inside[rule, before.value][entry.response]
-            self._first_hand.discard(mine)
+            del self._claims[mine], self._holders[rule, before.value][entry.response]
         if value is not None:
-            self._claims[mine] = Claim(value, entry.position)
-            self._inside.setdefault((rule, value), {})[entry.response] = entry.position
+            self._hold(mine, Claim(value, entry.position))
+
+    def _hold(self, mine: tuple[str, str], claim: Claim) -> None:
+        rule, response = mine
+        self._claims[mine] = claim
+        self._holders.setdefault((rule, claim.value), {})[response] = None

@@ -90,6 +90,22 @@ def test_what_a_person_releases_holds_its_value(database: Database) -> None:
     assert it.held[0].reasons[0]["data"]["earlier"] == "second"
 
 
+def test_what_a_person_released_may_be_edited_while_another_has_the_same_answer(database: Database) -> None:
+    it = log(database, UNIQUE)
+    it.send("first", {"phone": "1111"})
+    it.send("second", {"phone": "1111"})
+    it.validate()
+    with database.begin() as connection:
+        release(connection, it.form_id, 2, "test")
+    it.validate()
+    it.send("second", {"phone": "1111", "income": 1}, "edit", 2)
+    it.send("second", {"phone": "2222"}, "edit", 3)
+    it.send("second", {"phone": "1111"}, "edit", 4)
+    it.validate()
+
+    assert it.held_ids == ["second@5"]
+
+
 def test_a_rule_that_only_flags_counts_and_holds_nothing_back(database: Database) -> None:
     it = log(database, {**UNIQUE, "severity": "flag"})
     it.send_many({"phone": "1111"}, {"phone": "1111"}, {"phone": "1111"})

@@ -35,9 +35,8 @@ def plainly(log: list[Entry]) -> list[set[str]]:
         for rule in entry.judged:
             value = entry.values[rule]
             mine = holds.get((rule, entry.response))
-            since = mine[1] if mine is not None and mine[0] == value else entry.position
-            others = [held for (name, response), held in holds.items() if name == rule and response != entry.response]
-            if value is not None and any(held == value and at < since for held, at in others):
+            others = [held for (name, response), (held, _) in holds.items() if name == rule and response != entry.response]
+            if value is not None and (mine is None or mine[0] != value) and value in others:
                 found.add(rule)
         broken.append(found)
         if entry.held or any(entry.judged[rule] for rule in found):
@@ -57,21 +56,11 @@ def in_batches(log: list[Entry], size: int) -> list[set[str]]:
         batch = log[first : first + size]
         responses = {entry.response for entry in batch}
         outside = {place: claim for place, claim in known.items() if place[1] not in responses}
-        mine = {
-            (rule, response): Claim(claim.value, claim.position, rival(rule, claim, outside))
-            for (rule, response), claim in known.items()
-            if response in responses
-        }
+        mine = {place: claim for place, claim in known.items() if place[1] in responses}
         register = Register(RULES, mine, {(rule, claim.value): response for (rule, response), claim in outside.items()})
         broken += [set(rivals) for rivals in register.judge(batch)]
         known = outside | {(rule, response): claim for rule, response, claim in register.claims()}
     return broken
-
-
-def rival(rule: str, claim: Claim, outside: dict[tuple[str, str], Claim]) -> str | None:
-    return next(
-        (who for (name, who), at in outside.items() if name == rule and at.value == claim.value and at.position < claim.position), None
-    )
 
 
 VALUES = st.none() | st.sampled_from(["x", "y"])
