@@ -76,7 +76,7 @@ class FormRule(Part):
         default=0.9, description="For complete: share of responses that must answer."
     )
     factor: Annotated[StrictFloat, Field(gt=1)] | None = Field(
-        default=None, description="For volume: how many times more or fewer responses than the mean of the last batches."
+        default=None, description="For volume: how many times more or fewer responses than the median of the last batches."
     )
     tolerance: Annotated[StrictFloat, Field(gt=0)] = Field(
         default=0.25, description="For distribution: greatest shift, in standard deviations of a number, or in share of choices (0 to 1)."

@@ -6,6 +6,7 @@ before them, so that a form whose responses arrive one by one is judged as well 
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ BATCH_KINDS = ("complete", "volume", "distribution")
 
 MAX_JOINED = 1_000  # rows: batches are joined up to here when they are written; what needs more joins them when it looks
 MAX_BATCHES = 2_000  # kept per form at most: the 1,000 a rule may look back on, and as many to make up its own batch
-FEWEST_BATCHES = 3  # before this one, for a mean to say anything
-CHANCE = 3.0  # standard errors: how far a mean strays by chance, 997 times of 1,000
+FEWEST_BATCHES = 3  # before this one, for a median to say anything
+CHANCE = 3.0  # standard errors: how far a mean or a count strays by chance, 997 times of 1,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,18 @@ def _volume(rule: FormRule, volumes: Sequence[int], *, full: bool) -> Measure:
     if high is not None and count > high:
         return Measure(False, count, f"The batch has {count:,} responses; at most {high:,} should come.")
     if rule.factor is not None and len(before) >= min(FEWEST_BATCHES, rule.last):
-        usual = sum(before) / len(before)
-        if count > usual * rule.factor or (count < usual / rule.factor and not full):
-            told = f"The batch has {count:,} responses; the last {len(before)} had {usual:,.1f} on average"
+        # The median: the one batch that comes in after a standstill must not make all that follow look small.
+        usual = statistics.median(before)
+        most, fewest = usual * rule.factor, usual / rule.factor
+        if count > most + _by_chance(most) or (count < fewest - _by_chance(fewest) and not full):
+            told = f"The batch has {count:,} responses; the median of the last {len(before)} is {usual:,g}"
             return Measure(False, count, f"{told}, and {rule.factor:g} times more or fewer is too far.")
     return Measure(True, count, f"The batch has {count:,} responses.")
+
+
+def _by_chance(count: float) -> float:
+    """How far a number of responses that arrive independently strays."""
+    return CHANCE * math.sqrt(count)
 
 
 def _distribution(rule: FormRule, key: str, column: str, numbers: bool, batches: Sequence[Profile]) -> Measure:
@@ -94,7 +102,8 @@ def _distribution(rule: FormRule, key: str, column: str, numbers: bool, batches:
     shift, chance = _shift(now, before) if numbers else _distance(now, before)
     what = "its mean has moved by {:.2f} standard deviations" if numbers else "its choices have moved by {:.2f} (0 same, 1 all other)"
     limit = rule.tolerance + chance
-    told = f"`{key}`: {what.format(shift)} against the last {min(len(rest), rule.last)} batches"
+    compared = min(len(rest), rule.last)
+    told = f"`{key}`: {what.format(shift)} against the {'batch' if compared == 1 else f'{compared} batches'} before"
     passed = shift <= limit
     return Measure(passed, shift, f"{told}; up to {limit:.2f} is {'fine' if passed else 'tolerated'}, {chance:.2f} of it for chance.")
 

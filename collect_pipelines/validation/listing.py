@@ -99,5 +99,5 @@ def _range(rule: FormRule) -> str:
     if high is not None:
         parts.append(f"at most {high:,}")
     if rule.factor is not None:
-        parts.append(f"up to {rule.factor:g} times more or fewer than the mean of the last {rule.last}")
+        parts.append(f"up to {rule.factor:g} times more or fewer than the median of the last {rule.last}")
     return ", ".join(parts)

@@ -88,7 +88,7 @@ def test_every_rule_is_listed_with_what_must_be_true(database: Database, form_fi
         "rule.rate": "savings / income < 2",
         "rule.phone_once": "no two responses share phone",
         "rule.incomes": "income is answered in 95% of the responses of the last 20 batches",
-        "rule.steady": "responses in a batch: at least 10, up to 3 times more or fewer than the mean of the last 20",
+        "rule.steady": "responses in a batch: at least 10, up to 3 times more or fewer than the median of the last 20",
     }
     assert [(rule["severity"], rule["placement"]) for name, rule in listed.items() if name.startswith("rule.")] == [
         ("reject", "ingest"), ("flag", "ingest"), ("note", "batch"), ("reject", "batch"), ("flag", "batch"), ("flag", "batch"),

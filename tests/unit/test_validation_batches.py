@@ -92,6 +92,26 @@ def test_a_real_shift_is_warned_of(size: int) -> None:
     assert not measure(form(distribution="c"), choices(size, (1, 1, 2, 9), 9), *chosen).passed
 
 
+def sizes(*counts: int) -> list[Profile]:
+    return [Profile(count, (count,)) for count in counts]
+
+
+@pytest.mark.parametrize("usual", [1, 3, 10, 100])
+def test_batches_that_differ_by_chance_are_hardly_ever_of_unusual_size(usual: int) -> None:
+    rule, source = form(volume={"max": 10_000}, factor=2), random.Random(usual)
+    counts = [max(1, sum(source.random() < 0.01 for _ in range(usual * 100))) for _ in range(120)]
+
+    assert sum(not measure(rule, *sizes(*counts[place : place + 21])).passed for place in range(100)) <= 1
+
+
+def test_what_came_in_after_a_standstill_is_unusual_and_what_follows_is_not() -> None:
+    rule = form(volume={"max": 10_000}, factor=3)
+
+    assert not measure(rule, *sizes(4_000, *[20] * 20)).passed
+    assert measure(rule, *sizes(20, 4_000, *[20] * 19)).passed
+    assert not measure(rule, *sizes(20, *[200] * 20)).passed
+
+
 def test_answers_that_were_all_equal_and_are_not_any_more_are_warned_of() -> None:
     rule = form(distribution="n", min_rows=3)
 
