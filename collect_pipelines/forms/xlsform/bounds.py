@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from collect_pipelines.forms.faults import INTEGER_HIGH, INTEGER_LOW, MAX_CHOICES, MAX_STARS, TEXT_TYPES
-from collect_pipelines.forms.xlsform.translation import whole_match, without_anchors
+from collect_pipelines.forms.xlsform.anchors import whole_match, without_anchors
 from collect_pipelines.forms.xlsform.xpath import Binary, Expression, Func, Minus, Number, Self, Text, conjuncts
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 from collect_pipelines.rules.patterns import pattern_fault

@@ -30,12 +30,10 @@ class ChoiceList:
     """One list."""
 
     name: str
-    sheet: str
     choices: list[dict[str, Any]] = field(default_factory=list)
     """As a question has them."""
     media: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     """Pictures and sounds by code, column and language."""
-    first: Cell | None = None
 
 
 def read_lists(columns: Columns, texts: Texts, duplicates: bool, findings: Findings) -> dict[str, ChoiceList]:
@@ -56,7 +54,7 @@ def _list(name: str, rows: Sequence[Row], columns: Columns, texts: Texts, duplic
         findings.fault(
             place, f"the list `{name[:60]}` has {len(rows):,} choices, at most {MAX_CHOICES:,} are possible; ask for text instead"
         )
-        return ChoiceList(name, columns.sheet.name, first=place)
+        return ChoiceList(name)
     read = [choice for row in rows if (choice := _choice(row, columns, texts, findings))]
     kept: dict[str, _Choice] = {}
     for choice in read:
@@ -69,10 +67,8 @@ def _list(name: str, rows: Sequence[Row], columns: Columns, texts: Texts, duplic
         findings.note(Cell(columns.sheet.name, blank[0].row.number, columns.header("label")), told)
     return ChoiceList(
         name,
-        columns.sheet.name,
         [_document(choice) for choice in kept.values()],
         {choice.code: choice.media for choice in kept.values() if choice.media},
-        place,
     )
 
 

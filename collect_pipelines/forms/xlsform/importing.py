@@ -1,6 +1,6 @@
 """From a workbook to a form definition, with everything that has to be told about it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.faults import MAX_QUESTIONS, Faults, Place, key_fault, nearest, spell
+from collect_pipelines.forms.faults import Place, key_fault, spell
 from collect_pipelines.forms.xlsform.additions import patched_choices, patched_form, patched_questions
 from collect_pipelines.forms.xlsform.answers import Answer, Answers
-from collect_pipelines.forms.xlsform.book import Book, Row, Sheet
+from collect_pipelines.forms.xlsform.book import Book, Row
 from collect_pipelines.forms.xlsform.choice_lists import read_lists
 from collect_pipelines.forms.xlsform.circles import tell_circles
+from collect_pipelines.forms.xlsform.fault_cells import cell_of_fault, faults_of
 from collect_pipelines.forms.xlsform.findings import Cell, Findings, Note
+from collect_pipelines.forms.xlsform.form_checks import survey_sheet, tell_about_lists, tell_about_sheets, tell_about_size
 from collect_pipelines.forms.xlsform.headers import Columns, columns_of
 from collect_pipelines.forms.xlsform.logic import Logic
 from collect_pipelines.forms.xlsform.names import tell_names
 from collect_pipelines.forms.xlsform.naming import Keys, slug_of
 from collect_pipelines.forms.xlsform.own_sheet import Additions, read_own_sheet
-from collect_pipelines.forms.xlsform.questions import Lists, is_boolean_list, question_of, sheet_of_choices
+from collect_pipelines.forms.xlsform.questions import Lists, question_of, sheet_of_choices
 from collect_pipelines.forms.xlsform.reading import need_pyxform, read_book
 from collect_pipelines.forms.xlsform.settings import YES_SETTINGS, Settings, read_settings
 from collect_pipelines.forms.xlsform.structure import judge
-from collect_pipelines.forms.xlsform.survey import Item, Survey, read_survey, walk
+from collect_pipelines.forms.xlsform.survey import Item, Survey, read_survey
 from collect_pipelines.forms.xlsform.texts import Texts, texts_of
 
 __all__ = ["Imported", "Reading", "import_form", "reading_of"]
@@ -63,7 +65,7 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
 
     checked: pyxform is asked, too. additions: instead of those in the workbook's own sheet.
     """
-    columns = columns_of(_survey_sheet(book, findings), findings)
+    columns = columns_of(survey_sheet(book, findings), findings)
     if not columns.has("type"):
         findings.fault(Cell("survey", columns.sheet.header_row), "has no column `type`; the first row names the columns")
     choice_columns = [columns_of(book.sheet(name), findings) for name in ("choices", "external_choices")]
@@ -76,33 +78,16 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
         found = read_lists(one, texts, duplicates, findings)
         lists |= {(one.sheet.name, name): chosen for name, chosen in found.items()}
     survey = read_survey(columns, findings)
-    _tell_about_sheets(book, findings)
+    tell_about_sheets(book, findings)
     added = read_own_sheet(book.sheet("collect"), findings) if additions is None else additions
-    _tell_about_size(survey, findings)
-    _tell_about_lists(survey, lists, findings)
+    tell_about_size(survey, findings)
+    tell_about_lists(survey, lists, findings)
     tell_names(survey, findings)
     tell_circles(survey, findings)
     if checked and not findings.faults:
         judge(book, findings, names={item.name: item.row.number for item in survey.every()})
     findings.stop_if_faulty()
     return Reading(book, survey, choice_columns, texts, lists, settings, added, findings)
-
-
-def _tell_about_lists(survey: Survey, lists: Lists, findings: Findings) -> None:
-    for item in survey.every():
-        name = item.kind.list_name
-        sheet = sheet_of_choices(item)
-        if name and (sheet, name) not in lists and not is_boolean_list(item):
-            hint = nearest(name, [one for at, one in lists if at == sheet]) or f"; add its choices to the {sheet} sheet"
-            findings.fault(survey.cell(item, "type"), f"the list `{name[:60]}` is not in the {sheet} sheet{hint}")
-
-
-def _tell_about_size(survey: Survey, findings: Findings) -> None:
-    if len(survey.every()) > MAX_QUESTIONS:
-        last = survey.every()[MAX_QUESTIONS]
-        findings.fault(survey.cell(last, "name"), f"the form has more than {MAX_QUESTIONS:,} questions; split it")
-    if not survey.items and not findings.faults:
-        findings.fault(Cell("survey"), "has no questions; a row needs at least a type and a name")
 
 
 @dataclass(slots=True)
@@ -141,8 +126,8 @@ class Reading:
         try:
             return FormDefinition.model_validate(document)
         except ValidationError as exc:
-            for place, message in _faults(exc):
-                self.findings.fault(self._cell(place, document, places), f"{spell(place)}: {message}" if place else message)
+            for place, message in faults_of(exc):
+                self.findings.fault(cell_of_fault(place, document, places, self.survey), f"{spell(place)}: {message}" if place else message)
             raise self.findings.refused() from exc
         except RecursionError as exc:
             raise self.findings.refusal("is nested too deep; flatten the groups") from exc
@@ -232,49 +217,6 @@ class Reading:
                 row.name,
             )
 
-    def _cell(self, place: Place, document: Document, places: Mapping[Place, Item]) -> Cell | None:
-        """The row a fault of the definition comes from."""
-        if place[:1] == ("rules",) and len(place) > 1:
-            name = str(document["rules"][int(place[1])].get("name", ""))
-            for item in walk(self.survey.items):
-                if name.startswith(item.key) and (what := name.rpartition("_")[2]) in _RULED:
-                    return self.survey.cell(item, _RULED[what])
-        at = place
-        while at and at not in places:
-            at = at[:-1]
-        if not at:
-            return Cell("settings", self.settings.row) if place[:1] in (("title",), ("form",), ("languages",)) else None
-        return self.survey.cell(places[at], _COLUMNS.get(str(place[len(at)]) if len(place) > len(at) else "", "name"))
-
-
-_RULED = {"constraint": "constraint", "required": "required", "count": "repeat_count"}
-_COLUMNS = {
-    "label": "label", "hint": "hint", "type": "type", "relevant": "relevant", "choices": "type", "choices_by": "choice_filter",
-    "min": "constraint", "max": "constraint", "min_length": "constraint", "max_length": "constraint", "pattern": "constraint",
-    "required": "required",
-}  # fmt: skip
-
-
-def _survey_sheet(book: Book, findings: Findings) -> Sheet:
-    if "survey" in book.sheets:
-        return book.sheets["survey"]
-    there = [*book.sheets, *book.others]
-    hint = nearest("survey", [name.lower() for name in there])
-    raise findings.refusal(f"has no sheet named survey, only {', '.join(name[:40] for name in there[:10]) or 'none at all'}{hint}")
-
-
-def _tell_about_sheets(book: Book, findings: Findings) -> None:
-    from difflib import get_close_matches
-
-    from collect_pipelines.forms.xlsform.book import SHEETS
-
-    for name in book.others[:20]:
-        near = [one for one in get_close_matches(name.lower(), SHEETS, n=1, cutoff=0.75) if one not in book.sheets]
-        if near:
-            findings.fault(Cell(name), f"is no sheet of XLSForm; did you mean {near[0]}? Rename it, or give it a name that is less like it")
-        else:
-            findings.note(Cell(name), "is no sheet of XLSForm and is not read")
-
 
 def _answer(item: Item, document: Document) -> Answer | None:
     kind = str(document["type"])
@@ -291,14 +233,3 @@ def _nested(items: Sequence[Item], documents: Mapping[Item, Document]) -> list[D
 
 def _counted(count: int, what: str) -> str:
     return f"one {what} is" if count == 1 else f"{count:,} {what}s are"
-
-
-def _faults(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    for item in error.errors(include_url=False, include_input=False):
-        place: Place = tuple(item["loc"])
-        cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, Faults):
-            for fault in cause.faults:
-                yield (*place, *fault.place), fault.message
-        else:
-            yield place, str(cause or item["msg"])

@@ -25,7 +25,6 @@ class Kind:
     """A constraint that the type brings along."""
 
 
-_FILLED = "is filled in by the client that collects"
 _LINE = "is text here: points separated by `;`, each latitude, longitude, altitude and accuracy separated by blanks"
 _FILE = "has its choices in a file, which is not read; write them into the choices sheet and use {instead}"
 

@@ -15,9 +15,10 @@ from collect_pipelines.forms.xlsform.bounds import bounds_of
 from collect_pipelines.forms.xlsform.canonical import constraint_cell, count_cell, filter_cell, negated
 from collect_pipelines.forms.xlsform.findings import Findings
 from collect_pipelines.forms.xlsform.missing import may_break_without, without_idle_guards
+from collect_pipelines.forms.xlsform.operands import joined
 from collect_pipelines.forms.xlsform.survey import Item, Survey, truth
 from collect_pipelines.forms.xlsform.texts import Texts
-from collect_pipelines.forms.xlsform.translation import Translator, joined
+from collect_pipelines.forms.xlsform.translation import Translator
 from collect_pipelines.forms.xlsform.writing_rules import xpath_of
 from collect_pipelines.forms.xlsform.xpath import Binary, Func, Number, Ref, Untranslatable, conjuncts, parse
 from collect_pipelines.rules.nodes import Field, Literal, Node, call, keys, unparse

@@ -21,7 +21,6 @@ class Settings:
     """What the sheet says, blank cells left out."""
 
     values: dict[str, str] = field(default_factory=dict)
-    row: int = 2
 
     def get(self, name: str) -> str:
         """The value, blank when there is none."""
@@ -49,4 +48,4 @@ def read_settings(sheet: Sheet, findings: Findings) -> Settings:
             values.setdefault(name if plain in SETTINGS else header, row.cells[header])
     for extra in sheet.rows[1:4]:
         findings.note(Cell("settings", extra.number), "only the first row of settings counts; this one is not read")
-    return Settings(values, row.number if row else sheet.header_row + 1)
+    return Settings(values)

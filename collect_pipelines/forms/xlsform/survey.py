@@ -1,6 +1,6 @@
 """The rows of the survey sheet as a tree: groups and repeats closed, types known, every row with its name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from collect_pipelines.forms.faults import MAX_DEPTH
@@ -170,8 +170,3 @@ def truth(text: str) -> bool | None:
     """What a cell of the columns required and read_only says when it is no expression."""
     word = text.strip().lower()
     return True if word in YES else False if word in NO else None
-
-
-def raw(item: Item) -> Mapping[str, str]:
-    """All cells of the row by header."""
-    return item.row.cells

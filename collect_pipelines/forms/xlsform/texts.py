@@ -12,6 +12,8 @@ from collect_pipelines.forms.xlsform.languages import language_name, language_ta
 
 __all__ = ["Texts", "texts_of"]
 
+MAX_NAME = 100  # characters of a language's name
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -54,7 +56,10 @@ def texts_of(sheets: Iterable[Columns], default_language: str, findings: Finding
         names.insert(0, default_language)
     tags = tags_of(names)
     for name, tag in tags.items():
-        if tag.startswith("und-x-"):
+        if len(name) > MAX_NAME:
+            cell = next((cell for language, cell in used if language == name), Cell("settings", None, "default_language"))
+            findings.fault(Cell(cell.sheet, cell.row), f"names a language with {len(name)} characters, at most {MAX_NAME} are possible")
+        elif tag.startswith("und-x-"):
             cell = next((cell for language, cell in used if language == name), Cell("settings", None, "default_language"))
             findings.note(
                 cell, f"the language is not known here and is called {tag}; write its tag behind it, e.g. label::Hindi (hi)", name
