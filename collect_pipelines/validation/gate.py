@@ -23,8 +23,7 @@ __all__ = ["Gate", "Statistic", "Verdict", "shared_gate"]
 
 MANY_RULES = 200  # each expectation costs GX about 1 ms per batch, whatever its size; beyond this one speaks for all
 FEW_ROWS = 100  # below this as well: hundreds of forms with a few rows each are judged in the time of one suite of expectations
-KEPT = 1_000  # rules and suites of some 300 form versions in use at a time; building one again costs milliseconds
-
+KEPT = 60_000  # rules and expectations, 3 KB each: of some 600 forms with 40 rules; making those of one again costs milliseconds
 MAX_TEXT = 500  # characters of an expression in the description of an expectation: choices can make it very long
 
 Value = TypeVar("Value")
@@ -39,6 +38,7 @@ class Gate:
         self._lock = threading.Lock()
         self._workbench: Workbench | None = None
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._size = 0
 
     def warm_up(self) -> None:
         """Imports Great Expectations, which costs seconds; `validate` does it when this was not called."""
@@ -90,11 +90,15 @@ class Gate:
 
     def _keep(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """What was made under this name before, or is made now."""
-        known = self._kept.pop(name, None)
-        self._kept[name] = make() if known is None else known
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[name]
+        if name in self._kept:
+            self._kept.move_to_end(name)
+            return self._kept[name]
+        made = self._kept[name] = make()
+        self._size += _size(made)
+        while self._size > KEPT and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= _size(oldest)
+        return made
 
     def _suite_of_rules(self, definition: FormDefinition, rules: RuleSet, all_in_one: bool) -> Any:
         from collect_pipelines.validation.expectations import ExpectFormRules, batch_expectations, rule_expectation
@@ -112,6 +116,10 @@ class Gate:
         named = [rule_expectation(key, f"No two responses share what {key} names.", SEVERITIES["reject"]) for key in uniques]
         named += [batch_rule_expectation(rule.name, f"The batch keeps the rule {rule.name}.") for rule in whole.rules]
         return self._bench().suite(f"{_suite_name(whole.newest)}:whole", named)
+
+
+def _size(kept: Any) -> int:
+    return len(kept.rules if isinstance(kept, RuleSet) else kept.expectations)
 
 
 def _described(rule: Rule) -> str:

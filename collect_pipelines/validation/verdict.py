@@ -114,7 +114,7 @@ def _broken(result: Any, subjects: Mapping[str, Subject]) -> Iterator[tuple[str,
     rule = _rule(result)
     if result.expectation_config.type == "expect_form_rules":
         rows = (result.result.get("details") or {}).get("rules") or {}
-        yield from ((key, rows.get(key, [])) for key in subjects)
+        yield from ((key, rows[key]) for key in subjects if key in rows)
     elif rule is not None and rule in subjects:
         yield rule, result.result.get("unexpected_index_list") or []
 

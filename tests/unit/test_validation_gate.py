@@ -95,6 +95,41 @@ def test_a_rule_that_errs_blocks_the_batch_and_shows_no_value(monkeypatch: pytes
     assert verdict.error == "Expectation expect_form_rules could not be judged (ValueError)."
 
 
+@pytest.mark.parametrize("few_rows", [0, 100], ids=["an expectation per rule", "one for all rules"])
+def test_what_great_expectations_computes_is_what_is_held_back(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
+    from collect_pipelines.validation import expectations
+
+    class Otherwise:
+        def failing(self) -> dict[str, list[int]]:
+            return {"name.required": [0], "age.max": [], "age.type": [], "phone.format": []}
+
+    monkeypatch.setattr(gate_module, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(expectations, "_carried", lambda *_: Otherwise())
+    verdict = Gate().validate(FORM, frame(("Asha", "30", None), ("Ravi", "999", None)))
+
+    assert [(row, [finding.code for finding in findings]) for row, findings in verdict.failures] == [(0, ["required"])]
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"success": False, "result": {}}, "could not be judged (it failed without naming rows)."),
+        ({"success": True, "result": {"unexpected_index_list": [1]}}, None),
+    ],
+)
+def test_an_expectation_that_contradicts_itself_lets_nothing_through(
+    monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], told: str | None
+) -> None:
+    from collect_pipelines.validation import expectations
+
+    monkeypatch.setattr(gate_module, "FEW_ROWS", 0)
+    monkeypatch.setattr(expectations.ExpectFormRule, "_validate", lambda *_, **__: result)
+    verdict = Gate().validate(FORM, frame(("Asha", "30", None), ("Ravi", "30", None)))
+
+    assert not verdict.success
+    assert [row for row, _ in verdict.failures] == ([] if told else [1]) and (verdict.error or "").endswith(told or "")
+
+
 def test_an_expectation_that_is_left_out_blocks_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     told = gate_module.verdict_of
 
@@ -105,6 +140,15 @@ def test_an_expectation_that_is_left_out_blocks_the_batch(monkeypatch: pytest.Mo
     monkeypatch.setattr(gate_module, "verdict_of", lambda results, *rest: told(list(filter(others, results)), *rest))
 
     assert Gate().validate(FORM, frame(("Asha", "30", None))).error == "Expectation phone.format was not judged."
+
+
+@pytest.mark.parametrize("few_rows", [0, 100], ids=["an expectation per rule", "one for all rules"])
+def test_a_rule_that_is_not_computed_blocks_the_batch(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
+    computed = RuleSet.violations
+    monkeypatch.setattr(gate_module, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(RuleSet, "violations", lambda *given: {name: [] for name in computed(*given) if name != "age.max"})
+
+    assert "age.max" in (Gate().validate(FORM, frame(("Asha", "30", None))).error or "")
 
 
 def test_the_same_position_twice_blocks_the_batch() -> None:
@@ -134,7 +178,7 @@ def test_threads_that_share_the_gate_get_the_verdict_of_their_own_rows() -> None
 
 
 def test_suites_are_kept_by_content_and_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "KEPT", 4)
+    monkeypatch.setattr(gate_module, "KEPT", 17)  # 4 rules and 4 expectations per form
     gate = Gate()
     forms = [FORM.model_copy(update={"form": f"form-{number}"}) for number in range(3)]
     for form in forms:
