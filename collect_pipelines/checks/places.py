@@ -31,6 +31,7 @@ def answers_of(kind: QuestionType, questions: Sequence[Question], answers: Mappi
         elif question.type == "repeat" and isinstance(value, list):
             for index, row in enumerate(value):
                 if isinstance(row, dict):
-                    yield from answers_of(kind, question.questions, ChainMap(row, answers), f"{prefix}{question.key}[{index}].")
+                    around: Mapping[str, Any] = ChainMap(row, answers)  # type: ignore[arg-type]  # read only: nothing is set in it
+                    yield from answers_of(kind, question.questions, around, f"{prefix}{question.key}[{index}].")
         elif question.type == "group":
             yield from answers_of(kind, question.questions, answers, prefix)
