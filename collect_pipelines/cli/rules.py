@@ -98,8 +98,8 @@ def test(settings: Settings, form: str, against: str, rule: str | None, file: Pa
     for tried in trial.result():
         click.echo(f"{tried.name}: {_told(tried, trial.responses)}")
         for example in tried.examples:
-            values = ", ".join(f"{key}={value}" for key, value in example.values.items()) if show_values else ", ".join(tried.questions)
-            click.echo(f"    {example.response_id}: {values}")
+            shown = [f"{key}={_line(value)}" for key, value in example.values.items()] if show_values else tried.questions
+            click.echo(f"    {_line(example.response_id)}: {', '.join(shown)}")
     say(f"All rules together {DONE['reject']} {_of(trial.rejected, trial.responses)} responses.")
 
 
@@ -178,6 +178,11 @@ def _whole(definition: "FormDefinition", found: "ListedRule") -> dict[str, Any]:
         document |= {name: value for name, value in rule.model_dump(exclude_unset=True).items() if name in shown}
         document |= {f"message ({language})": text for language, text in rule.message.items()}
     return document
+
+
+def _line(text: str | None) -> str:
+    """An answer on one line: what a stranger wrote must not steer the terminal. `-` is no answer."""
+    return "-" if text is None else "".join(character if character.isprintable() else " " for character in text)
 
 
 def _short(text: str) -> str:

@@ -139,6 +139,13 @@ def test_answers_are_printed_only_when_asked_for(database: Database, filled: Log
     assert all("values" not in one for rule in told_json(database, *words)["rules"] for one in rule["first"])
 
 
+def test_answers_are_printed_on_one_line_and_do_not_steer_the_terminal(database: Database, tmp_path: Path, form_file: str) -> None:
+    (tmp_path / "some.ndjson").write_text(json.dumps({"id": "a\nb", "phone": "no\x1b[2Jway\r\n"}) + "\n")
+    words = ("test", "savers", "--definition", form_file, "--against", str(tmp_path / "some.ndjson"), "--show-values")
+
+    assert "\n    a b: phone=no [2Jway  \n" in run(database, *words, "--rule", "phone.format").stdout
+
+
 def test_the_published_version_is_tried_when_no_file_is_named(database: Database, filled: Log) -> None:
     it = log(database, {"name": "affordable", "expression": "savings <= income"}, UNIQUE)
     it.send("first", {"phone": "1111", "savings": 2, "income": 1})

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.profiles import batch_warnings
+from collect_pipelines.store.uniques import first_holders, held_by
 from collect_pipelines.store.validation import release
 from collect_pipelines.sync import many
 from collect_pipelines.sync.validate import validate_pending
@@ -21,6 +23,13 @@ from tests.integration.validation_tools import QUESTIONS, UNIQUE, Log, log
 
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
+
+
+MANY_HOLDERS = """
+insert into collect.unique_value (form_id, rule, value, response_id, position)
+select :form, 'r', convert_to(case when n <= 10000 then 'all' else 'v' || n end, 'UTF8'), 'id-' || n, n from generate_series(1, 20000) n
+"""
+READ = "select seq_scan, coalesce(idx_tup_fetch, 0) as rows from pg_stat_xact_user_tables where relname = 'unique_value'"
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +159,22 @@ def test_a_renamed_question_keeps_what_is_known_of_it(database: Database) -> Non
 
     assert it.held_ids == ["second@1", "third@1"]
     assert it.rows("unique_progress", "rule") == [("phone_once(phone)",)]
+
+
+def test_who_holds_a_value_is_found_by_index_however_many_do(database: Database) -> None:
+    it = log(database, UNIQUE)
+    with database.begin() as connection:
+        connection.execute(text(MANY_HOLDERS), {"form": it.form_id})
+    with database.begin() as connection:
+        connection.execute(text("analyze collect.unique_value"))
+        values = {("r", f"v{number}".encode()) for number in range(0, 20_000, 400)} | {("r", b"all")}
+        found = first_holders(connection, it.form_id, values, ["id-1"])
+        mine = held_by(connection, it.form_id, ["r"], ["id-1", "id-11001"])
+        (read,) = connection.execute(text(READ))
+
+    assert found["r", b"all"].response_id == "id-2" and len(found) == 1 + 24
+    assert [(one.response_id, one.value) for one in mine] == [("id-1", b"all"), ("id-11001", b"v11001")]
+    assert (read.seq_scan, read.rows < 300) == (0, True)
 
 
 def test_values_together_are_one_value(database: Database) -> None:
