@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
 from collect_pipelines.forms.expressions import VALUE_TYPES
 from collect_pipelines.forms.xlsform.findings import Note
@@ -198,6 +199,41 @@ def test_required_under_a_condition_is_a_rule_with_its_message(tmp_path: Path) -
     assert [verdict(imported.definition, age=age, x=x) for age, x in ((20, None), (20, "y"), (9, None), (70, None), (None, None))] == [
         "broken", "kept", "kept", "kept", "missing",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("constraint", "required", "field", "rule", "wanted"),
+    [
+        (". >= 1", "yes", {"en": "C"}, None, {"en": "R"}),
+        (". < ${n}", None, {}, {"en": "C"}, {"en": "R"}),
+        (". >= 1 and . < ${n}", "no", {"en": "C"}, {"en": "C"}, {"en": "R"}),
+        ("pulldata('a', 'b', 'c', .) = 1", "${n} > 1", {"en": "C"}, {"en": "R"}, {}),
+        (None, None, {"en": "C"}, None, {"en": "R"}),
+    ],
+    ids=["bound", "rule", "bound and rule", "not understood, and a condition", "nothing"],
+)
+def test_messages_are_those_of_what_the_cell_became(
+    tmp_path: Path, constraint: str, required: str, field: Any, rule: Any, wanted: Any
+) -> None:
+    said = {"constraint": constraint, "constraint_message": "C", "required": required, "required_message": "R"}
+
+    form = read(tmp_path, survey("integer", **said), CHOICES).definition
+
+    assert (form.questions[0].constraint_message, form.questions[0].required_message) == (field, wanted)
+    assert [one.message for one in form.rules] == ([rule] if rule else [])
+    assert "message" not in str(form.questions[0].metadata)
+
+
+def test_the_author_s_message_is_said_when_a_bound_is_broken(tmp_path: Path) -> None:
+    rows = [
+        ["type", "name", "label", "required", "required_message", "constraint", "constraint_message::en", "constraint_message::Hindi (hi)"],
+        ["text", "phone", "Phone", "yes", "Ask for it.", "regex(., '^[0-9]{10}$')", "Ten digits.", "दस अंक।"],
+    ]
+
+    form = read(tmp_path, rows).definition
+
+    assert [finding.message for finding in check_answers(form, {"phone": "12"}, "hi")] == ["दस अंक।"]
+    assert [finding.message for finding in check_answers(form, {}, "hi")] == ["Ask for it."]
 
 
 def test_what_is_not_known_to_be_asked_is_never_required(tmp_path: Path) -> None:

@@ -140,6 +140,26 @@ def test_rules_go_out_as_xpath_and_come_back_with_their_names(tmp_path: Path) ->
     assert "pii (1), region (1), was (1)" in told
 
 
+def test_messages_of_bounds_and_of_required_come_back(tmp_path: Path) -> None:
+    form = read_form(
+        """
+        form: f
+        title: F
+        rules: [{name: b_over_a, expression: b > a, message: More than A.}]
+        questions:
+          - {key: a, type: integer, min: 1, required: true, constraint_message: At least one., required_message: Count them.}
+          - {key: b, type: integer, max: 9, constraint_message: At most nine.}
+        """
+    )
+    content = export_form(form, "xlsform").content
+    (tmp_path / "said.xlsx").write_bytes(content)
+    a, b = cells(load_workbook(tmp_path / "said.xlsx")["survey"])
+
+    assert (a["constraint_message"], a["required_message"]) == ("At least one.", "Count them.")
+    assert b["constraint_message"] == "More than A."  # a question has one message in a workbook; ours keeps the other
+    assert plain(again(tmp_path, form)) == plain(form)
+
+
 def test_a_workbook_edited_after_export_counts(tmp_path: Path) -> None:
     (tmp_path / "edited.xlsx").write_bytes(export_form(read_form(RULES), "xlsform").content)
     book = load_workbook(tmp_path / "edited.xlsx")

@@ -47,6 +47,9 @@ class _Maker:
     def labels(self, least: int = 0) -> dict[str, str]:
         return self.draw(st.dictionaries(st.sampled_from(self.languages), AWKWARD, min_size=least))
 
+    def messages(self) -> dict[str, dict[str, str]]:
+        return {name: self.labels(1) for name in ("constraint_message", "required_message") if self.draw(st.integers(0, 3)) == 0}
+
     def key(self) -> str:
         self.count += 1
         plain = f"k{self.count - 1}"
@@ -59,7 +62,7 @@ class _Maker:
     def question(self, depth: int) -> dict[str, Any]:
         kind = self.draw(st.sampled_from([*TYPES, *(("group", "repeat") if depth else ())]))
         question: dict[str, Any] = {"key": self.key(), "type": kind, "label": self.labels(), "hint": self.labels()}
-        question |= self.of_kind(kind)
+        question |= self.of_kind(kind) | self.messages()
         if self.known and self.draw(st.integers(0, 3)) == 0:
             question["relevant"] = self.condition()
         if kind in ("group", "repeat"):

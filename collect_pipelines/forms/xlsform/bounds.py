@@ -12,7 +12,10 @@ from collect_pipelines.forms.xlsform.xpath import Binary, Expression, Func, Minu
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 from collect_pipelines.rules.patterns import pattern_fault
 
-__all__ = ["bounds_of", "constraint_of"]
+__all__ = ["BOUNDS", "bounds_of", "constraint_of"]
+
+BOUNDS = ("min", "max", "min_length", "max_length", "pattern")
+"""The fields a constraint can become."""
 
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 _COUNTS = {"string-length": ("min_length", "max_length"), "count-selected": ("min", "max")}

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.xlsform.book import Book
+from collect_pipelines.forms.xlsform.bounds import BOUNDS
 from collect_pipelines.forms.xlsform.differences import add_differences
-from collect_pipelines.forms.xlsform.expressions_out import BOUNDS, LOGIC_COLUMNS, Expressions, expressions_of, range_parameters
+from collect_pipelines.forms.xlsform.expressions_out import LOGIC_COLUMNS, Expressions, expressions_of, range_parameters
 from collect_pipelines.forms.xlsform.findings import Findings
 from collect_pipelines.forms.xlsform.importing import Reading, reading_of
 from collect_pipelines.forms.xlsform.kinds import kind_of

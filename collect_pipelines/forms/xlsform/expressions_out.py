@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from collect_pipelines.forms.definition import FormRule, Question
 from collect_pipelines.forms.expressions import CheckedRule, check_form
 from collect_pipelines.forms.faults import DEFAULT_STARS
+from collect_pipelines.forms.xlsform.bounds import BOUNDS
 from collect_pipelines.forms.xlsform.canonical import constraint_cell, count_cell, filter_cell, required_condition
 from collect_pipelines.forms.xlsform.layout import Layout, Written
 from collect_pipelines.forms.xlsform.missing import alternatives
@@ -18,7 +19,6 @@ from collect_pipelines.rules.operations import ValueType
 __all__ = ["Expressions", "expressions_of"]
 
 LOGIC_COLUMNS = ("relevant", "constraint", "required", "choice_filter", "repeat_count")
-BOUNDS = ("min", "max", "min_length", "max_length", "pattern")
 
 
 @dataclass(slots=True)

@@ -113,7 +113,7 @@ class Reading:
         for item, document in documents.items():
             logic.read(item, document)
         logic.finish(documents)
-        self._tell_in_sum(logic)
+        self._tell_in_sum()
         questions = _nested(self.survey.items, documents)
         questions, places = patched_questions(questions, self.survey.items, self.added, self.findings)
         whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, logic.rules)
@@ -199,17 +199,13 @@ class Reading:
                 found[f"{column.name}::{tag}" if tag else column.name] = row.cells[column.header]
         return found
 
-    def _tell_in_sum(self, logic: Logic) -> None:
+    def _tell_in_sum(self) -> None:
         """What concerns many rows alike is told once."""
         calculated = sum(bool(self.survey.text(item, "calculation")) for item in self.survey.every())
         if calculated:
             self.findings.note(
                 None, f"{_counted(calculated, 'calculation')} kept, not computed here: the client that collects sends the value"
             )
-        for column, count in logic.shadowed.items():
-            words = {"constraint_message": "bounds (min, max, lengths, pattern)", "required_message": "required questions"}[column]
-            told = f"{_counted(count, column)} kept in metadata.xlsform; {words} have sentences of ours"
-            self.findings.note(None, told)
         for row in self.survey.external:
             self.findings.note(
                 self.survey.cell(row, "name"),

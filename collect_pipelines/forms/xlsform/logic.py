@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +48,6 @@ class Logic:
     texts: Texts
     findings: Findings
     rules: list[Document] = field(default_factory=list)
-    shadowed: Counter[str] = field(default_factory=Counter)
-    """How many messages belong to bounds, which have sentences of their own."""
     _sure: set[str] = field(default_factory=set)
     """Questions that always have an answer, once all rows are read."""
     _later: list[Callable[[], None]] = field(default_factory=list)
@@ -109,11 +106,10 @@ class Logic:
             _keep(document, "required", text)
         elif wanted:
             document["required"] = True
-        elif wanted is None and item.ours not in ("note", "group"):
-            messages = {} if self._required_if(item, document, text, messages) else messages
+        elif wanted is None and item.ours not in ("note", "group") and self._required_if(item, document, text, messages):
+            return
         if messages:
-            _keep(document, "required_message", messages)
-            self.shadowed["required_message"] += 1
+            document["required_message"] = messages
 
     def _required_if(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
         """An answer that is required under a condition is a rule: true unless the condition holds and there is none."""
@@ -138,17 +134,17 @@ class Logic:
         messages = self.texts.read(self.survey.columns, item.row, "constraint_message")
         if text:
             try:
-                messages = {} if self._constrain(item, document, text, messages) else messages
+                if self._constrain(item, document, text, messages):
+                    return
             except Untranslatable as exc:
                 told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and nothing is checked"
                 self.findings.note(self.survey.cell(item, "constraint"), told + "; write a rule into the form file if it should be", text)
                 _keep(document, "constraint", text)
         if messages:
-            _keep(document, "constraint_message", messages)
-            self.shadowed["constraint_message"] += 1
+            document["constraint_message"] = messages
 
     def _constrain(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
-        """True when a rule was made, which then has the messages."""
+        """True when all of it became a rule, which has the messages then."""
         fields, left = bounds_of(parse(text), str(document["type"]))
         rest = None
         if left:
@@ -156,7 +152,8 @@ class Logic:
             rest = joined("&&", [without_idle_guards(translator.condition(part)) for part in left])
             if may_break_without(rest, item.key):
                 rest = call("||", call("!", call("answered", self._own(item))), rest)
-        if rest is not None and rest != Literal(True, "boolean"):
+        ruled = rest is not None and rest != Literal(True, "boolean")
+        if rest is not None and ruled:
             self._rule(item, "constraint", rest, messages)
         for name, value in fields.items():
             known = document.get(name)
@@ -169,7 +166,7 @@ class Logic:
                 return constraint_cell(fields, kind, rest, self.answers, item.key, self._sure)
 
             self._later.append(lambda: self._keep_unless(document, "constraint", text, ours))
-        return rest is not None
+        return ruled and not fields
 
     def _filter(self, item: Item, document: Document) -> None:
         text = self.survey.text(item, "choice_filter")

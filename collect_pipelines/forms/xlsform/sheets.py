@@ -80,13 +80,11 @@ class _Writer:
         return rows
 
     def messages(self, item: Written) -> dict[str, str]:
-        """Messages of constraint and required: those of the rule, else those that an import kept."""
-        found: dict[str, str] = {}
-        for name, said in (("constraint_message", self.expressions.messages), ("required_message", self.expressions.required_messages)):
-            labels = said.get(item.path) or item.kept.get(name)
-            if isinstance(labels, dict):
-                found |= self.texts(name, labels)
-        return found
+        """Messages of constraint and required: those of the rule that is written there, else those of the question."""
+        question, said = item.question, self.expressions
+        constraint = said.messages.get(item.path) or question.constraint_message
+        required = said.required_messages.get(item.path) or question.required_message
+        return self.texts("constraint_message", constraint) | self.texts("required_message", required)
 
     def kept_cells(self, item: Written) -> dict[str, str]:
         """What an import kept, back in its columns."""
