@@ -5,6 +5,7 @@ What a response holds is what its last entry that was let through says; an entry
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,13 @@ __all__ = ["Claim", "Entry", "Register", "UniqueRule", "digests", "unique_rules"
 
 # Writing a number by hand, people put these anywhere; what is left of a phone number tells two of them apart.
 PHONE_NOISE = r"[^0-9+]"
+LAST_PLANE = 0x20000  # beyond it there are ideographs only
+DIGITS = {
+    character: str(unicodedata.decimal(character))
+    for character in map(chr, range(0x80, LAST_PLANE))
+    if unicodedata.category(character) == "Nd"
+}
+"""Digits of other scripts, in which people write their numbers, too."""
 SEPARATOR = b"\x00"  # no answer holds it: Postgres does not store it
 
 
@@ -80,7 +88,7 @@ def _canonical(text: pl.Expr, kind: str) -> pl.Expr:
     if kind == "email":
         return value.str.to_lowercase()
     if kind == "phone":
-        digits = value.str.replace_all(PHONE_NOISE, "")
+        digits = value.str.replace_many(DIGITS).str.replace_all(PHONE_NOISE, "")
         return pl.when(digits != "").then(digits)
     return value.cast(pl.String)
 

@@ -89,6 +89,7 @@ def held_values(form: FormDefinition, answers: Iterable[str | None]) -> list[byt
         ("text", ["a"], ["A", "a ", "b"]),
         ("email", ["a@b.cd", "A@B.cd"], ["a@b.ce"]),
         ("phone", ["+91 98765-43210", "+919876543210"], ["9876543210"]),
+        ("phone", ["98765 43210", "९८७६५ ४३२१०", "\uff19\uff18\uff17\uff16\uff1543210"], ["१२३४५ 43210", "٩٨٧٦٥ 43211"]),
         ("integer", ["12"], ["-12", "13"]),
         ("decimal", ["1", "1.0", "1e0"], ["1.5", "-1"]),
         ("decimal", ["0", "-0", "-0.0"], ["0.1"]),
