@@ -17,9 +17,10 @@ from collect_pipelines.store.validation import release
 from collect_pipelines.sync import many
 from collect_pipelines.sync.validate import validate_pending
 from collect_pipelines.telemetry.alerts import evaluate
-from collect_pipelines.validation.gate import shared_gate
+from collect_pipelines.validation.gate import Verdict, shared_gate
+from collect_pipelines.validation.whole import Whole
 from tests.integration.sync_tools import one_database
-from tests.integration.validation_tools import QUESTIONS, UNIQUE, Log, log
+from tests.integration.validation_tools import QUESTIONS, UNIQUE, Log, PlainGate, log
 
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
@@ -209,6 +210,46 @@ def test_a_worker_killed_while_it_settles_loses_nothing_and_doubles_nothing(data
         assert it.held_ids == ["second@1"]
         assert it.rows("unique_value", "response_id, position") == [("first", 1), ("third", 3)]
         assert len(it.rows("batch_profile")) == 1
+
+
+def test_a_worker_that_lost_its_lease_while_it_judged_writes_nothing(database: Database) -> None:
+    it = log(database, UNIQUE, {"name": "many", "volume": {"min": 10}})
+    it.send("first", {"phone": "1111"})
+    it.send("second", {"phone": "1111"})
+    it.flush()
+
+    class Robbed(PlainGate):
+        def weigh(self, whole: Whole) -> Verdict:
+            with database.begin() as connection:
+                connection.execute(text("update collect.lease set expires_at = now() - interval '1 hour'"))
+            it.validate()
+            it.send("first", {"phone": "2222"}, "edit", 1)
+            it.send("third", {"phone": "1111"})
+            it.validate()
+            return super().weigh(whole)
+
+    report = validate_pending(database, Robbed(), it.form_id, "robbed")
+
+    assert report is not None and (report.outcome, report.quarantined) == ("failed", 0)
+    assert it.held_ids == ["second@1"]
+    assert it.rows("unique_value", "response_id, position") == [("first", 3), ("third", 4)]
+    assert len(it.rows("batch_profile")) == 2
+
+
+def test_a_rule_that_is_taken_out_and_comes_back_knows_what_came_meanwhile(database: Database) -> None:
+    it = log(database, UNIQUE)
+    it.send("first", {"phone": "1111"})
+    it.validate()
+    it.publish()
+    it.send("second", {"phone": "1111"})
+    it.send("third", {"phone": "2222"})
+    it.validate()
+    it.publish(UNIQUE)
+    it.send("second", {"phone": "1111", "income": 1}, "edit", 1)
+    it.send("fourth", {"phone": "2222"})
+    it.validate()
+
+    assert it.held_ids == ["fourth@1"]
 
 
 def test_a_rule_that_can_not_be_judged_holds_the_response_as_a_finding_of_its_own(database: Database) -> None:
