@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from collect_pipelines.checks.interface import Check, Draft
+from collect_pipelines.checks.interface import Check, Draft, References
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.model import Finding
@@ -16,6 +16,10 @@ class AnswersCheck(Check):
 
     kind: ClassVar[str] = "answers"
     bounded: ClassVar[bool] = True
+
+    def prepare(self, form: FormDefinition, references: References) -> None:
+        """Compiles the rules of all questions: some 100 ms for hundreds of them."""
+        check_answers(form, {})
 
     def check(self, response: Draft, form: FormDefinition) -> Sequence[Finding]:
         """See `check_answers`."""

@@ -20,7 +20,7 @@ __all__ = ["Child", "clean_environment"]
 
 # All a check may know of the environment of ingest: how to run, never whom to connect to.
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONPYCACHEPREFIX", "TMPDIR", "TZ")
-LOWER_PRIORITY = 5  # a check that spins gets a third of the time that ingest gets where both want it
+LOWER_PRIORITY = 3  # a check that spins gets half of the time that ingest gets where both want it
 OTHER_SIGN_SECONDS = 0.1  # a process that ends gives two signs, its closed socket and its exit code; the second may come later
 
 Message = dict[str, Any]

@@ -24,7 +24,16 @@ PREPARE_SECONDS = 10.0  # longer is not waited for; the thread that prepares is 
 class InlineCheck:
     """One check of one form version, in line."""
 
-    def __init__(self, made: type[Check], kind: str, settings: CheckSettings, definition: FormDefinition, breaker: Breaker) -> None:
+    def __init__(
+        self,
+        made: type[Check],
+        kind: str,
+        settings: CheckSettings,
+        definition: FormDefinition,
+        breaker: Breaker,
+        preparing: asyncio.Semaphore,
+    ) -> None:
+        """preparing: held while it is made ready."""
         self.kind = kind
         self.settings = settings
         self.breaker = breaker
@@ -34,16 +43,16 @@ class InlineCheck:
         """Whether it has to wait for a look-up."""
         self._made = made
         self._definition = definition
+        self._preparing = preparing
         self._limit = min(settings.timeout_ms, definition.deadline_ms) / 1000
         self._check: Check | None = None
 
     async def prepare(self, read: Callable[[tuple[str, ...]], Awaitable[References]]) -> None:
         """Makes it ready, or ready anew after a change of its lists; the one before serves meanwhile. Raises what `read` raises."""
         references = await read(self.references) if self.references else {}
-        settled = asyncio.to_thread(made_check, self._made, self.kind, self.settings.config, self._definition, references)
         try:
-            async with asyncio.timeout(PREPARE_SECONDS):
-                self._check = await settled
+            async with self._preparing, asyncio.timeout(PREPARE_SECONDS):
+                self._check = await asyncio.to_thread(made_check, self._made, self.kind, self.settings.config, self._definition, references)
             self.problem = None
         except Unusable as exc:
             self.problem = str(exc)

@@ -57,7 +57,8 @@ class IsolatedCheck:
         """Has it made ready in the background, or ready anew after a change of its lists."""
         if self._read is None:
             self._read = read
-            self._tenant.form = await asyncio.to_thread(lambda: self._definition.model_dump_json(exclude_defaults=True).encode())
+            async with self._processes.preparing:
+                self._tenant.form = await asyncio.to_thread(lambda: self._definition.model_dump_json(exclude_defaults=True).encode())
             self._pool.admit(self._tenant)
             self._pool.on_news(self._want_lists)
         elif self.references:

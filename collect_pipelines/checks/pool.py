@@ -9,7 +9,6 @@ import orjson
 from collect_pipelines.checks.child import Child, Message
 from collect_pipelines.checks.member import Facts, Loss, Member
 from collect_pipelines.checks.tenant import (
-    QUICK_SECONDS,
     Crashed,
     NotReady,
     Overran,
@@ -19,12 +18,12 @@ from collect_pipelines.checks.tenant import (
     Unheeded,
     end_with,
 )
+from collect_pipelines.checks.turns import place_for, preparations
 from collect_pipelines.checks.wire import MAX_REQUEST_BYTES, frame, reason_of
 from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["KindProcesses", "Watcher"]
 
-PIPELINED = 4  # requests that wait in a process, so that it need not wait for us
 MAX_WAITING = 1_000  # requests of one form version; beyond this waiting would not help
 RETRY_SECONDS = (1.0, 60.0)  # shortest and longest pause before a process that does not come up is tried again
 DOOMED_AFTER = 3  # failures to come up, in a row, of a plug-in that came up before; one that never did is believed at once
@@ -61,6 +60,8 @@ class KindProcesses:
         self._tenants: dict[int, Tenant] = {}
         self._hungry: dict[int, Tenant] = {}
         """Tenants with requests that wait, the next in turn first."""
+        self._unsettled: dict[int, Tenant] = {}
+        """Tenants that some process may have to make ready, the next in turn first."""
         self._numbers = 0
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
@@ -110,6 +111,8 @@ class KindProcesses:
         tenant.used_at = self._loop.time()
         tenant.waiting.append(request)
         self._hungry.setdefault(tenant.key, tenant)
+        if not self.is_ready(tenant):
+            self._unsettled[tenant.key] = tenant
         self._serve()
         return request.answer
 
@@ -157,7 +160,7 @@ class KindProcesses:
             self._blame(first, loss, reason)
         elif isinstance(first, Preparation):
             first.tenant.preparing = False
-            self._lost_while_preparing(first.tenant, reason)
+            self._lost_while_preparing(first.tenant, loss, reason)
         if loss == "start":
             self._failures += 1
         if loss == "start" and (self.facts is None or self._failures >= DOOMED_AFTER):
@@ -186,6 +189,7 @@ class KindProcesses:
         problem = message.get("problem")
         if problem is None:
             member.prepared[tenant.key] = preparation.generation
+            tenant.lost_preparing = 0
         elif preparation.generation == tenant.generation:
             tenant.problem = str(problem)
             log.warning("check_not_ready", msg=reason_of(tenant.problem), kind=self.kind, form=tenant.name)
@@ -225,14 +229,20 @@ class KindProcesses:
             member.end()
 
     def _settle(self, tenant: Tenant) -> None:
-        """Has the tenant made ready in one more process that lacks it: one after the other, so that the others go on working."""
+        """Has the tenant made ready in every process that lacks it, in time."""
         if tenant.references is None and self.facts is not None and not self.facts.references:
             tenant.references = NO_LISTS
-        if tenant.references is not None and not tenant.preparing and tenant.problem is None:
-            lacking = [member for member in self._members if member.usable and member.prepared.get(tenant.key) != tenant.generation]
-            if lacking:
-                self._prepare(tenant, min(lacking, key=lambda one: (tenant.key in one.prepared, len(one.work))), tenant.references)
+        self._unsettled[tenant.key] = tenant
         self._serve()
+
+    def _prepare_next(self) -> None:
+        usable = [member for member in self._members if member.usable]
+        for key, tenant in list(self._unsettled.items()):
+            # Whatever makes it preparable, or lets a process lack it, settles it anew.
+            if not tenant.preparable or all(member.prepared.get(key) == tenant.generation for member in usable):
+                del self._unsettled[key]
+        for tenant, member in preparations(self._unsettled, usable, busy=bool(self._hungry)):
+            self._prepare(tenant, member, tenant.references or NO_LISTS)
 
     def _prepare(self, tenant: Tenant, member: Member, references: bytes) -> None:
         if len(tenant.form) + len(references) > MAX_REQUEST_BYTES // 2:
@@ -255,10 +265,12 @@ class KindProcesses:
                     tenant.waiting.popleft()
                 if not tenant.waiting:
                     del self._hungry[key]
-                elif (member := self._place_for(tenant)) is not None:
+                elif (member := place_for(tenant, self._members)) is not None:
                     self._hungry[key] = self._hungry.pop(key)  # the last in turn now
                     self._hand_over(tenant.waiting.popleft(), member)
                     served = True
+        if self._unsettled:
+            self._prepare_next()
 
     def _hand_over(self, request: Request, member: Member) -> None:
         asked = {"do": request.do, "id": request.number, "key": request.tenant.key, "draft": request.draft}
@@ -269,19 +281,6 @@ class KindProcesses:
         else:
             member.ask(request, text)
 
-    def _place_for(self, tenant: Tenant) -> Member | None:
-        best: Member | None = None
-        missing = True
-        for member in self._members:
-            if member.usable and tenant.key in member.prepared:
-                missing = False
-                if _has_room(member, tenant) and (best is None or len(member.work) < len(best.work)):
-                    best = member
-        can_be_prepared = not tenant.preparing and tenant.references is not None and tenant.problem is None
-        if missing and can_be_prepared and any(member.usable for member in self._members):
-            self._loop.call_soon(self._settle, tenant)
-        return best
-
     def _take_back(self, work: list[Any]) -> None:
         for task in reversed(work):
             if isinstance(task, Request):
@@ -289,6 +288,7 @@ class KindProcesses:
                 self._hungry.setdefault(task.tenant.key, task.tenant)
             else:
                 task.tenant.preparing = False
+                self._unsettled[task.tenant.key] = task.tenant
 
     def _blame(self, request: Request, loss: Loss, reason: str) -> None:
         shut = request.tenant.breaker.failed(self._loop.time())
@@ -296,8 +296,12 @@ class KindProcesses:
         if shut:
             self._drop(request.tenant, "not tried after repeated failures")
 
-    def _lost_while_preparing(self, tenant: Tenant, reason: str) -> None:
-        """The other form versions go on without it; it is tried again after a while."""
+    def _lost_while_preparing(self, tenant: Tenant, loss: Loss, reason: str) -> None:
+        """Once may be bad luck. Else the other form versions go on without it; it is tried again after a while."""
+        tenant.lost_preparing += 1
+        if tenant.lost_preparing == 1 and loss != "overrun":
+            self._unsettled[tenant.key] = tenant
+            return
         tenant.problem = f"Its process {reason} while the check was made ready for this form. Ask the author of {self.kind!r}."
         self._drop(tenant, tenant.problem)
         self._loop.call_later(RETRY_SECONDS[1], self._forgive, tenant, tenant.generation)
@@ -315,11 +319,3 @@ class KindProcesses:
     def _tell_news(self) -> None:
         for told in list(self._news):
             told()
-
-
-def _has_room(member: Member, tenant: Tenant) -> bool:
-    if not member.work:
-        return True
-    last = member.work[-1]
-    quick = isinstance(last, Request) and last.tenant.seconds < QUICK_SECONDS and tenant.seconds < QUICK_SECONDS
-    return quick and len(member.work) < PIPELINED

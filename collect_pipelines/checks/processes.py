@@ -8,6 +8,7 @@ from collect_pipelines.checks.pool import KindProcesses, Watcher
 __all__ = ["CheckProcesses"]
 
 PROCESSES = 2  # per kind: while one is lost and replaced the other one works
+PREPARING = 2  # threads that make forms ready: more would take turns with the event loop, and one alone could be held up by a check
 MEMORY_BYTES = 512 * 1024 * 1024  # a process that ever used more is replaced; twice as much it can't get
 
 
@@ -30,6 +31,8 @@ class CheckProcesses:
         """pause_seconds: how long a check that is lost again and again is left alone."""
         self.pause_seconds = pause_seconds
         self.watcher = watcher or _Nobody()
+        self.preparing = asyncio.Semaphore(PREPARING)
+        """Held by who makes something ready in a thread of this process."""
         self._processes = processes
         self._memory_bytes = memory_bytes
         self._kinds: dict[str, KindProcesses] = {}

@@ -56,6 +56,7 @@ class CheckRunner:
         self._version = version
         self._answers = AnswersCheck(CheckConfig())
         self._places: dict[str, InlineCheck | IsolatedCheck | str] = {}
+        self._is_prepared = False
         self._settings = {kind: settings for kind, settings in definition.active_checks.items() if kind != AnswersCheck.kind}
 
     @property
@@ -80,9 +81,13 @@ class CheckRunner:
 
         Raises Unavailable when the lists can't be read now. Never raises because of a plug-in; see `problems`.
         """
-        if not self._places:
-            found = await asyncio.to_thread(lambda: {kind: line_class(kind, self._trusted) for kind in self._settings})
+        if not self._is_prepared:
+            async with self._processes.preparing:
+                # In a thread: compiling a large form would hold up the responses to all others.
+                await asyncio.to_thread(self._answers.prepare, self._definition, {})
+                found = await asyncio.to_thread(lambda: {kind: line_class(kind, self._trusted) for kind in self._settings})
             self._places = {kind: self._place(kind, made) for kind, made in found.items()}
+            self._is_prepared = True
         for place in self._places.values():
             if not isinstance(place, str):
                 await place.prepare(self._read)
@@ -121,7 +126,7 @@ class CheckRunner:
         settings = self._settings[kind]
         breaker = Breaker(self._processes.pause_seconds, lambda opened: self._tell(kind, opened))
         if made is not None:
-            return InlineCheck(made, kind, settings, self._definition, breaker)
+            return InlineCheck(made, kind, settings, self._definition, breaker, self._processes.preparing)
         return IsolatedCheck(kind, settings, self._definition, breaker, self._processes)
 
     def _run_now(self, kind: str, place: InlineCheck | IsolatedCheck | str, draft: Draft) -> CheckOutcome:

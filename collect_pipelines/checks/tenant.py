@@ -63,9 +63,16 @@ class Tenant:
     """Why it can't be used."""
     waiting: deque["Request"] = field(default_factory=deque)
     preparing: bool = False
+    lost_preparing: int = 0
+    """Processes that were lost while they made it ready, since one did."""
     used_at: float = 0.0
     seconds: float = QUICK_SECONDS
     """About how long one request takes."""
+
+    @property
+    def preparable(self) -> bool:
+        """Whether there is all that making it ready takes, and no reason against it."""
+        return self.references is not None and self.problem is None
 
 
 @dataclass(slots=True, eq=False)

@@ -58,12 +58,16 @@ class CheckOutcome:
 
 def outcome_of(findings: Sequence[Finding]) -> OutcomeName:
     """`rejected` when a finding rejects, else `flagged` when one flags; notes pass."""
+    if not findings:
+        return "passed"
     severities = {finding.severity for finding in findings}
     return "rejected" if "reject" in severities else "flagged" if "flag" in severities else "passed"
 
 
 def sound_findings(result: Any) -> tuple[Finding, ...]:
     """The findings a check returned (a generator counts). Raises Nonsense saying what else it was."""
+    if type(result) in (list, tuple) and not result:  # as nearly always
+        return ()
     if isinstance(result, str | bytes | Mapping) or not isinstance(result, Iterable):
         raise Nonsense(f"returned {type(result).__name__} instead of a sequence of findings")
     findings = tuple(islice(result, MAX_FINDINGS + 1))
@@ -89,10 +93,11 @@ def _verify(finding: Any) -> None:
 
 def sound_metadata(metadata: Any) -> dict[str, dict[str, Any]]:
     """What a check noted about answers, by question. Raises Nonsense when it can't be stored."""
+    if type(metadata) is dict and not metadata:
+        return metadata
     if not isinstance(metadata, dict) or not all(isinstance(facts, dict) for facts in metadata.values()):
         raise Nonsense("left answer metadata that is not a mapping of question to facts")
-    if metadata:
-        _storable(metadata, MAX_METADATA_BYTES, "answer metadata")
+    _storable(metadata, MAX_METADATA_BYTES, "answer metadata")
     return metadata
 
 

@@ -285,6 +285,43 @@ def test_form_versions_of_one_kind_take_turns_however_many_responses_one_of_them
     assert [name for name in order[:8] if name == "other"] == ["other"] * 3
 
 
+def test_making_many_forms_ready_leaves_a_process_for_the_responses(tmp_path: Path) -> None:
+    slow = {"do": "take a moment", "place": "prepare"}
+    with world_in(tmp_path, processes=2) as world:
+        runners = [world.runner(form(name=f"f{number}", timeout_ms=5_000, config=slow)) for number in range(30)]
+        pool = world.processes.of("stranger")
+
+        def knowing_all() -> int:
+            return sum(len(member.prepared) == len(runners) for member in pool._members)
+
+        async def all_at_once() -> list[list[CheckOutcome]]:
+            return await asyncio.gather(*(runner.run(draft()) for runner in runners))
+
+        world.wait_for(lambda: knowing_all() == 2)
+        os.kill(world.pids("stranger")[0], signal.SIGKILL)
+        world.wait_for(lambda: len(pool._members) == 2 and any(member.work for member in pool._members))
+        found = world.do(all_at_once())
+
+        assert {outcomes[-1].outcome for outcomes in found} == {"passed"}
+        assert knowing_all() == 1  # the other one is still at it
+        world.wait_for(lambda: knowing_all() == 2)
+
+
+def test_a_process_that_is_lost_while_it_makes_a_form_ready_is_believed_the_second_time(world: World) -> None:
+    runner = type(world.runner(form()))(form(config={"do": "take a moment", "place": "prepare"}), world.processes)
+
+    async def lost_once() -> bool:
+        await runner.prepare()
+        (member,) = world.processes.of("stranger")._members
+        while not member.work:
+            await asyncio.sleep(0)
+        os.kill(member.child.pid or 0, signal.SIGKILL)
+        return await runner.is_ready(30)
+
+    assert world.do(lost_once())
+    assert runner.problems == ()
+
+
 def test_nobody_waits_busily_while_a_process_that_ends_soon_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settled = []
     settle = KindProcesses._settle
