@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from collect_pipelines import plugins
 from collect_pipelines.cli import collect
 from collect_pipelines.cli.plugin_skeletons import write_check
+from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.reading import read_form
 from collect_pipelines.settings import Settings
 from tests.strangers import install
@@ -34,6 +36,28 @@ def package(tmp_path: Path) -> Iterator[Path]:
     for name in set(sys.modules) - modules:
         if name.startswith("collect_check_"):
             del sys.modules[name]
+
+
+def test_what_is_installed_is_found_at_once_also_when_its_folder_was_there_before_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError):
+        plugins.find(plugins.CHECKS, "stranger")
+    folder = tmp_path / "strange_checks-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: strange-checks\nVersion: 1.0\n")
+    with pytest.raises(PluginError):
+        plugins.find(plugins.CHECKS, "stranger")
+
+    (folder / "entry_points.txt").write_text("[collect_pipelines.checks]\nstranger = strange_checks:Stranger\n")
+    found = plugins.find(plugins.CHECKS, "stranger")
+    (folder / "entry_points.txt").unlink()
+    folder.rename(tmp_path / "removed")
+
+    assert (found.distribution, found.version) == ("strange-checks", "1.0")
+    with pytest.raises(PluginError):
+        plugins.find(plugins.CHECKS, "stranger")
 
 
 def run(*arguments: str) -> Result:
