@@ -7,8 +7,8 @@ import pytest
 from pyxform.question_type_dictionary import QUESTION_TYPE_DICT
 
 from collect_pipelines.errors import FormInvalid
-from collect_pipelines.forms.xlsform.headers import CHOICE_COLUMNS, SURVEY_COLUMNS
-from collect_pipelines.forms.xlsform.kinds import KINDS, kind_of
+from collect_pipelines.forms.xlsform.sheets.headers import CHOICE_COLUMNS, SURVEY_COLUMNS
+from collect_pipelines.forms.xlsform.sheets.kinds import KINDS, kind_of
 from tests.unit.xlsform_books import YES_NO, read
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "xlsform.md").read_text("utf-8")

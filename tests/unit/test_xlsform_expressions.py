@@ -9,8 +9,8 @@ import pytest
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
 from collect_pipelines.forms.expressions import VALUE_TYPES
+from collect_pipelines.forms.xlsform.expressions.xpath import Untranslatable, parse
 from collect_pipelines.forms.xlsform.findings import Note
-from collect_pipelines.forms.xlsform.xpath import Untranslatable, parse
 from collect_pipelines.rules.evaluate import compiled
 from collect_pipelines.rules.language import check
 from collect_pipelines.rules.values import value_of

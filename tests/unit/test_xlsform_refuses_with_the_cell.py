@@ -12,7 +12,8 @@ import pytest
 from openpyxl import Workbook
 
 from collect_pipelines.errors import FormInvalid, PluginError
-from collect_pipelines.forms.xlsform import archive, book, reading
+from collect_pipelines.forms.xlsform import archive, reading
+from collect_pipelines.forms.xlsform.files import book
 from collect_pipelines.forms.xlsform.importing import import_form
 from tests.unit.xlsform_books import YES_NO, as_csv, biff, compound_file, read, xls, xlsx
 

@@ -6,19 +6,19 @@ from typing import Any, Literal
 
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.xlsform.book import Book
-from collect_pipelines.forms.xlsform.bounds import BOUNDS
-from collect_pipelines.forms.xlsform.differences import add_differences
-from collect_pipelines.forms.xlsform.expressions_out import LOGIC_COLUMNS, Expressions, expressions_of, range_parameters
+from collect_pipelines.forms.xlsform.document import Reading, reading_of
+from collect_pipelines.forms.xlsform.export.differences import add_differences
+from collect_pipelines.forms.xlsform.export.expressions import LOGIC_COLUMNS, Expressions, expressions_of, range_parameters
+from collect_pipelines.forms.xlsform.export.layout import Layout, Written, layout_of
+from collect_pipelines.forms.xlsform.export.sheets import book_of_definition
+from collect_pipelines.forms.xlsform.expressions.bounds import BOUNDS
+from collect_pipelines.forms.xlsform.files.book import Book
+from collect_pipelines.forms.xlsform.files.writing import xlsx_of
 from collect_pipelines.forms.xlsform.findings import Findings
-from collect_pipelines.forms.xlsform.importing import Reading, reading_of
-from collect_pipelines.forms.xlsform.kinds import kind_of
-from collect_pipelines.forms.xlsform.layout import Layout, Written, layout_of
-from collect_pipelines.forms.xlsform.own_sheet import Additions, additions_of
-from collect_pipelines.forms.xlsform.questions import BOOLEAN_LIST, range_of
 from collect_pipelines.forms.xlsform.reading import need_pyxform
-from collect_pipelines.forms.xlsform.sheets import book_of_definition
-from collect_pipelines.forms.xlsform.workbook import xlsx_of
+from collect_pipelines.forms.xlsform.sheets.kinds import kind_of
+from collect_pipelines.forms.xlsform.sheets.own_sheet import Additions, additions_of
+from collect_pipelines.forms.xlsform.sheets.questions import BOOLEAN_LIST, range_of
 
 __all__ = ["Exported", "export_form"]
 
@@ -170,7 +170,7 @@ def _without_defaults(document: Document) -> Document:
 def _xform(book: Book, definition: FormDefinition) -> bytes:
     from pyxform.errors import PyXFormError
 
-    from collect_pipelines.forms.xlsform.structure import convert
+    from collect_pipelines.forms.xlsform.pyxform_verdict import convert
 
     try:
         return convert(book).encode()

@@ -1,38 +1,27 @@
-"""From a workbook to a form definition, with everything that has to be told about it."""
+"""From a workbook to a form definition; what the definition refuses is told with the cell it comes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.faults import Place, key_fault, spell
-from collect_pipelines.forms.xlsform.additions import patched_choices, patched_form, patched_questions
-from collect_pipelines.forms.xlsform.answers import Answer, Answers
-from collect_pipelines.forms.xlsform.book import Book, Row
-from collect_pipelines.forms.xlsform.choice_lists import read_lists
-from collect_pipelines.forms.xlsform.circles import tell_circles
-from collect_pipelines.forms.xlsform.fault_cells import cell_of_fault, faults_of
+from collect_pipelines.forms.faults import Faults, Place, spell
+from collect_pipelines.forms.xlsform.document import Document, Reading, reading_of
+from collect_pipelines.forms.xlsform.expressions.logic import rule_name
 from collect_pipelines.forms.xlsform.findings import Cell, Findings, Note
-from collect_pipelines.forms.xlsform.form_checks import survey_sheet, tell_about_lists, tell_about_sheets, tell_about_size
-from collect_pipelines.forms.xlsform.headers import Columns, columns_of
-from collect_pipelines.forms.xlsform.logic import Logic
-from collect_pipelines.forms.xlsform.names import tell_names
-from collect_pipelines.forms.xlsform.naming import Keys, slug_of
-from collect_pipelines.forms.xlsform.own_sheet import Additions, read_own_sheet
-from collect_pipelines.forms.xlsform.questions import Lists, question_of, sheet_of_choices
 from collect_pipelines.forms.xlsform.reading import need_pyxform, read_book
-from collect_pipelines.forms.xlsform.settings import YES_SETTINGS, Settings, read_settings
-from collect_pipelines.forms.xlsform.structure import judge
-from collect_pipelines.forms.xlsform.survey import Item, Survey, read_survey
-from collect_pipelines.forms.xlsform.texts import Texts, texts_of
+from collect_pipelines.forms.xlsform.sheets.survey import Item, Survey
 
-__all__ = ["Imported", "Reading", "import_form", "reading_of"]
+__all__ = ["Imported", "import_form"]
 
-MAX_KEPT_ROWS = 2_000  # rows of sheets that have no place of ours, kept for the way back
-Document = dict[str, Any]
+_RULED = {"constraint": "constraint", "required": "required", "count": "repeat_count"}
+_COLUMNS = {
+    "label": "label", "hint": "hint", "type": "type", "relevant": "relevant", "choices": "type", "choices_by": "choice_filter",
+    "min": "constraint", "max": "constraint", "min_length": "constraint", "max_length": "constraint", "pattern": "constraint",
+    "required": "required", "constraint_message": "constraint_message", "required_message": "required_message",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,177 +44,45 @@ def import_form(path: Path, form: str | None = None) -> Imported:
     findings = Findings(path.name)
     book = read_book(path, findings)
     findings.stop_if_faulty()
-    definition = reading_of(book, findings, checked=True).definition(form, path.stem)
+    definition = _definition(reading_of(book, findings, checked=True), form, path.stem)
     return Imported(definition, tuple(findings.notes))
 
 
-def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Additions | None = None) -> "Reading":
-    """
-    The workbook read as far as its structure; raises FormInvalid.
-
-    checked: pyxform is asked, too. additions: instead of those in the workbook's own sheet.
-    """
-    columns = columns_of(survey_sheet(book, findings), findings)
-    if not columns.has("type"):
-        findings.fault(Cell("survey", columns.sheet.header_row), "has no column `type`; the first row names the columns")
-    choice_columns = [columns_of(book.sheet(name), findings) for name in ("choices", "external_choices")]
-    settings = read_settings(book.sheet("settings"), findings)
-    findings.stop_if_faulty()
-    texts = texts_of([columns, *choice_columns], settings.get("default_language"), findings)
-    duplicates = settings.get("allow_choice_duplicates").lower() in YES_SETTINGS
-    lists: Lists = {}
-    for one in choice_columns:
-        found = read_lists(one, texts, duplicates, findings)
-        lists |= {(one.sheet.name, name): chosen for name, chosen in found.items()}
-    survey = read_survey(columns, findings)
-    tell_about_sheets(book, findings)
-    added = read_own_sheet(book.sheet("collect"), findings) if additions is None else additions
-    tell_about_size(survey, findings)
-    tell_about_lists(survey, lists, findings)
-    tell_names(survey, findings)
-    tell_circles(survey, findings)
-    if checked and not findings.faults:
-        judge(book, findings, names={item.name: item.row.number for item in survey.every()})
-    findings.stop_if_faulty()
-    return Reading(book, survey, choice_columns, texts, lists, settings, added, findings)
+def _definition(reading: Reading, form: str | None, fallback: str) -> FormDefinition:
+    document, places = reading.document(form, fallback)
+    try:
+        return FormDefinition.model_validate(document)
+    except ValidationError as exc:
+        for place, message in _faults_of(exc):
+            cell = _cell_of_fault(place, document, places, reading.survey)
+            reading.findings.fault(cell, f"{spell(place)}: {message}" if place else message)
+        raise reading.findings.refused() from exc
+    except RecursionError as exc:
+        raise reading.findings.refusal("is nested too deep; flatten the groups") from exc
 
 
-@dataclass(slots=True)
-class Reading:
-    """One workbook on its way to a definition."""
-
-    book: Book
-    survey: Survey
-    choice_columns: Sequence[Columns]
-    texts: Texts
-    lists: Lists
-    settings: Settings
-    added: Additions
-    findings: Findings
-
-    def document(self, form: str | None, fallback: str) -> tuple[Document, dict[Place, Item]]:
-        """The definition as a form file has it, and where its questions come from. Raises FormInvalid."""
-        self.name_keys()
-        documents = {item: self._question(item) for item in self.survey.every()}
-        self.findings.stop_if_faulty()
-        answers = Answers.of(answer for item, document in documents.items() if (answer := _answer(item, document)))
-        logic = Logic(self.survey, answers, self.texts, self.findings)
-        for item, document in documents.items():
-            logic.read(item, document)
-        logic.finish(documents)
-        self._tell_in_sum()
-        questions = _nested(self.survey.items, documents)
-        questions, places = patched_questions(questions, self.survey.items, self.added, self.findings)
-        whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, logic.rules)
-        whole = patched_form(whole, self.added, answers.plain, self.findings)
-        return ({**whole, "form": form} if form else whole), places
-
-    def definition(self, form: str | None, fallback: str) -> FormDefinition:
-        """The definition; raises FormInvalid."""
-        document, places = self.document(form, fallback)
-        try:
-            return FormDefinition.model_validate(document)
-        except ValidationError as exc:
-            for place, message in faults_of(exc):
-                self.findings.fault(cell_of_fault(place, document, places, self.survey), f"{spell(place)}: {message}" if place else message)
-            raise self.findings.refused() from exc
-        except RecursionError as exc:
-            raise self.findings.refusal("is nested too deep; flatten the groups") from exc
-
-    def name_keys(self) -> None:
-        keys = Keys()
-        for item in self.survey.every():
-            given = self.added.questions.get(item.path, {}).get("key")
-            if isinstance(given, str) and key_fault(given) is None:
-                item.key = given
-                keys.take(given)
-        for item in self.survey.every():
-            if not item.key:
-                item.key = keys.give(item.name, item.parent.key if item.parent else None)
-                if item.key != item.name and item.key != item.name.lower():
-                    self.findings.note(
-                        self.survey.cell(item, "name"),
-                        f"is called {item.key} here: keys are made of a-z, 0-9 and _, unique and not reserved",
-                        item.name,
-                    )
-
-    def _question(self, item: Item) -> Document:
-        document = question_of(item, self.survey, self.texts, self.lists, self.findings)
-        patch = self.added.questions.get(item.path, {})
-        if isinstance(patch.get("type"), str):
-            document["type"] = patch["type"]
-        if "choices" in document:
-            document["choices"] = patched_choices(document["choices"], self.added.choices.get(item.path, {}))
-        return document
-
-    def _form(self, slug: str, questions: Sequence[Document], rules: Sequence[Document]) -> Document:
-        title = self.settings.get("form_title") or self.settings.get("form_id") or slug
-        document: Document = {"form": slug, "title": {self.texts.languages[0]: title}, "languages": list(self.texts.languages)}
-        if rules:
-            document["rules"] = list(rules)
-        document["questions"] = list(questions)
-        if kept := self._kept(slug):
-            document["metadata"] = {"xlsform": kept}
-        return document
-
-    def _kept(self, slug: str) -> Document:
-        """What the workbook says about the form and no question has."""
-        kept: Document = {}
-        if settings := self.settings.kept(slug):
-            kept["settings"] = settings
-        if names := self.texts.unusual_names:
-            kept["languages"] = names
-        if self.survey.external:
-            kept["external"] = [self._plain_cells(self.survey.columns, item.row) for item in self.survey.external]
-        for name in ("entities", "osm"):
-            if rows := self.book.sheet(name).rows:
-                kept[name] = [dict(row.cells) for row in rows[:MAX_KEPT_ROWS]]
-        used = {(sheet_of_choices(item), item.kind.list_name) for item in self.survey.every()}
-        for columns in self.choice_columns:
-            unused = [row for row in columns.sheet if (columns.sheet.name, columns.text(row, "list_name")) not in used]
-            if unused:
-                kept[f"unused_{columns.sheet.name}"] = [self._plain_cells(columns, row) for row in unused[:MAX_KEPT_ROWS]]
-                if len(unused) > MAX_KEPT_ROWS:
-                    place = columns.cell(unused[MAX_KEPT_ROWS], "list_name")
-                    self.findings.note(place, f"no question uses this list; of such rows the first {MAX_KEPT_ROWS:,} are kept")
-        return kept
-
-    def _plain_cells(self, columns: Columns, row: Row) -> dict[str, str]:
-        """The cells of a row by the plain names of their columns, languages as tags."""
-        found = {}
-        for column in columns.all:
-            if column.header in row.cells:
-                tag = self.texts.tags.get(column.language or "")
-                found[f"{column.name}::{tag}" if tag else column.name] = row.cells[column.header]
-        return found
-
-    def _tell_in_sum(self) -> None:
-        """What concerns many rows alike is told once."""
-        calculated = sum(bool(self.survey.text(item, "calculation")) for item in self.survey.every())
-        if calculated:
-            self.findings.note(
-                None, f"{_counted(calculated, 'calculation')} kept, not computed here: the client that collects sends the value"
-            )
-        for row in self.survey.external:
-            self.findings.note(
-                self.survey.cell(row, "name"),
-                "names a file of data, which is not read; expressions that use it are kept, not checked",
-                row.name,
-            )
+def _faults_of(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    for item in error.errors(include_url=False, include_input=False):
+        place: Place = tuple(item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, Faults):
+            for fault in cause.faults:
+                yield (*place, *fault.place), fault.message
+        else:
+            yield place, str(cause or item["msg"])
 
 
-def _answer(item: Item, document: Document) -> Answer | None:
-    kind = str(document["type"])
-    if kind in ("note", "group"):
-        return None
-    codes = tuple(choice["code"] for choice in document.get("choices", ()))
-    acknowledged = document.get("metadata", {}).get("xlsform", {}).get("type") in ("acknowledge", "trigger")
-    return Answer(item.name, item.key, kind, item.repeats(), codes, bool(document.get("other")), "OK" if acknowledged else "true")
-
-
-def _nested(items: Sequence[Item], documents: Mapping[Item, Document]) -> list[Document]:
-    return [{**documents[item], "questions": _nested(item.children, documents)} if item.children else documents[item] for item in items]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"one {what} is" if count == 1 else f"{count:,} {what}s are"
+def _cell_of_fault(place: Place, document: Document, places: Mapping[Place, Item], survey: Survey) -> Cell | None:
+    """The cell a fault of the definition comes from; None when it is about the form as a whole."""
+    if place[:1] == ("rules",) and len(place) > 1:
+        name = document["rules"][int(place[1])].get("name")
+        for item in survey.every():
+            for what, column in _RULED.items():
+                if name == rule_name(item.key, what):
+                    return survey.cell(item, column)
+    at = place
+    while at and at not in places:
+        at = at[:-1]
+    if not at:
+        return Cell("settings") if place[:1] in (("title",), ("form",), ("languages",)) else None
+    return survey.cell(places[at], _COLUMNS.get(str(place[len(at)]) if len(place) > len(at) else "", "name"))

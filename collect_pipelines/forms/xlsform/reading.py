@@ -4,8 +4,8 @@ from importlib import import_module
 from pathlib import Path
 
 from collect_pipelines.errors import CollectError, FormInvalid, PluginError
-from collect_pipelines.forms.xlsform.book import Book, book_of
-from collect_pipelines.forms.xlsform.delimited import delimited_grids
+from collect_pipelines.forms.xlsform.files.book import Book, book_of
+from collect_pipelines.forms.xlsform.files.delimited import delimited_grids
 from collect_pipelines.forms.xlsform.findings import Findings
 
 __all__ = ["need_pyxform", "read_book"]
@@ -48,11 +48,11 @@ def _read(content: bytes, findings: Findings) -> Book:
     if not content.strip():
         raise findings.refusal("is empty; export it again as .xlsx")
     if content.startswith((_ZIP, _EMPTY_ZIP)):
-        from collect_pipelines.forms.xlsform.xlsx import xlsx_grids
+        from collect_pipelines.forms.xlsform.files.xlsx import xlsx_grids
 
         return book_of(findings.source, xlsx_grids(content, findings), findings)
     if content.startswith((_OLE, *_BARE_BIFF)):
-        from collect_pipelines.forms.xlsform.xls import xls_grids
+        from collect_pipelines.forms.xlsform.files.xls import xls_grids
 
         return book_of(findings.source, xls_grids(content, findings), findings)
     for start, kind in _NOT_TABLES.items():

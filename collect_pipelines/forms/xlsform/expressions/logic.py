@@ -1,0 +1,246 @@
+"""The expressions of the survey sheet: relevant, constraint, required, choice_filter and repeat_count as fields and rules of ours."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from collect_pipelines.errors import RuleInvalid
+from collect_pipelines.forms.faults import MAX_ROWS, MAX_RULE_MESSAGE, MAX_RULE_NAME, MAX_RULE_QUESTIONS, MAX_RULES
+from collect_pipelines.forms.xlsform.expressions.answers import Answers
+from collect_pipelines.forms.xlsform.expressions.bounds import bounds_of
+from collect_pipelines.forms.xlsform.expressions.canonical import constraint_cell, count_cell, filter_cell, negated
+from collect_pipelines.forms.xlsform.expressions.cascades import chosen_by
+from collect_pipelines.forms.xlsform.expressions.missing import may_break_without, without_idle_guards
+from collect_pipelines.forms.xlsform.expressions.operands import joined
+from collect_pipelines.forms.xlsform.expressions.translation import Translator
+from collect_pipelines.forms.xlsform.expressions.writing import xpath_of
+from collect_pipelines.forms.xlsform.expressions.xpath import Number, Untranslatable, parse
+from collect_pipelines.forms.xlsform.findings import Findings
+from collect_pipelines.forms.xlsform.sheets.languages import Texts
+from collect_pipelines.forms.xlsform.sheets.survey import Item, Survey, truth
+from collect_pipelines.rules.nodes import Field, Literal, Node, call, keys, unparse
+from collect_pipelines.rules.nodes import field as answer_field
+
+__all__ = ["Logic", "rule_name"]
+
+_KEPT = "it is kept in metadata.xlsform"
+Document = dict[str, Any]
+
+
+def rule_name(key: str, what: str) -> str:
+    """The name of the rule that a cell of a question becomes."""
+    name = f"{key}_{what}"
+    if len(name) <= MAX_RULE_NAME:
+        return name
+    mark = hashlib.sha256(key.encode()).hexdigest()[:6]
+    return f"{key[: MAX_RULE_NAME - len(what) - 8]}_{mark}_{what}"
+
+
+@dataclass(slots=True)
+class Logic:
+    """Reads the expressions of one workbook, question by question, into documents and rules."""
+
+    survey: Survey
+    answers: Answers
+    texts: Texts
+    findings: Findings
+    rules: list[Document] = field(default_factory=list)
+    _sure: set[str] = field(default_factory=set)
+    """Questions that always have an answer, once all rows are read."""
+    _later: list[Callable[[], None]] = field(default_factory=list)
+    _relevance: dict[Item, Node | None] = field(default_factory=dict)
+    """What was understood of `relevant`; None where it was not."""
+
+    def read(self, item: Item, document: Document) -> None:
+        """Adds what the expressions of a row say to its document, or to the rules. Groups are read before what is in them."""
+        self._relevant(item, document)
+        self._required(item, document)
+        if item.ours not in ("group", "repeat", "note"):
+            self._constraint(item, document)
+        if item.kind.list_name:
+            self._filter(item, document)
+        if item.ours == "repeat":
+            self._count(item, document)
+
+    def finish(self, documents: Mapping[Item, Document]) -> None:
+        """What can only be told when all rows are read."""
+        for item, document in documents.items():
+            if document.get("required") and not any("relevant" in documents[one] for one in (item, *item.around())):
+                self._sure.add(item.key)
+        for one in self._later:
+            one()
+
+    def _relevant(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "relevant")
+        if not text:
+            return
+        try:
+            root = Translator(self.answers, None, item.repeats()).condition(parse(text))
+            expression = self._checked(root, item.repeats())
+        except Untranslatable as exc:
+            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}. What it covers counts as asked, and is never required"
+            self.findings.note(self.survey.cell(item, "relevant"), told + "; write `relevant` into the form file if it should be", text)
+            self._relevance[item] = None
+            _keep(document, "relevant", text)
+            return
+        self._relevance[item] = root
+        if root != Literal(True, "boolean"):
+            document["relevant"] = expression
+        self._keep_unless(document, "relevant", text, lambda: xpath_of(root, self.answers, None))
+
+    def _required(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "required")
+        messages = self.texts.read(self.survey.columns, item.row, "required_message")
+        wanted = truth(text)
+        if wanted and item.ours in ("note", "group"):
+            wanted = False
+        if wanted and not self._is_understood(item):
+            self.findings.note(
+                self.survey.cell(item, "required"),
+                f"is not enforced, because it is not known here when the question is asked; {_KEPT}",
+                text,
+            )
+            _keep(document, "required", text)
+        elif wanted:
+            document["required"] = True
+        elif wanted is None and item.ours not in ("note", "group") and self._required_if(item, document, text, messages):
+            return
+        if messages:
+            document["required_message"] = messages
+
+    def _required_if(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
+        """An answer that is required under a condition is a rule: true unless the condition holds and there is none."""
+        place = self.survey.cell(item, "required")
+        try:
+            condition = Translator(self.answers, self.answers.by_key[item.key], item.repeats()).condition(parse(text))
+            if not self._is_understood(item):
+                raise Untranslatable("a question of which it is not known when it is asked")
+            relevance = [node for one in (*reversed(list(item.around())), item) if (node := self._relevance.get(one)) is not None]
+            parts = [negated(part) for part in (*relevance, condition)]
+            own = call("answered", self._own(item))
+            self._rule(item, "required", joined("||", [*parts, own]), messages)
+            self._keep_unless(document, "required", text, lambda: xpath_of(condition, self.answers, item.key))
+        except Untranslatable as exc:
+            self.findings.note(place, f"speaks of {exc}, which has no counterpart here; {_KEPT}, and an answer is not required", text)
+            _keep(document, "required", text)
+            return False
+        return True
+
+    def _constraint(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "constraint") or item.kind.constraint
+        messages = self.texts.read(self.survey.columns, item.row, "constraint_message")
+        if text:
+            try:
+                if self._constrain(item, document, text, messages):
+                    return
+            except Untranslatable as exc:
+                told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and nothing is checked"
+                self.findings.note(self.survey.cell(item, "constraint"), told + "; write a rule into the form file if it should be", text)
+                _keep(document, "constraint", text)
+        if messages:
+            document["constraint_message"] = messages
+
+    def _constrain(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
+        """True when all of it became a rule, which has the messages then."""
+        fields, left = bounds_of(parse(text), str(document["type"]))
+        rest = None
+        if left:
+            translator = Translator(self.answers, self.answers.by_key[item.key], item.repeats())
+            rest = joined("&&", [without_idle_guards(translator.condition(part)) for part in left])
+            if may_break_without(rest, item.key):
+                rest = call("||", call("!", call("answered", self._own(item))), rest)
+        ruled = rest is not None and rest != Literal(True, "boolean")
+        if rest is not None and ruled:
+            self._rule(item, "constraint", rest, messages)
+        for name, value in fields.items():
+            known = document.get(name)
+            low = name.startswith("min")
+            document[name] = value if known is None else max(known, value) if low else min(known, value) if name != "pattern" else value
+        if self.survey.text(item, "constraint"):
+            kind = str(document["type"])
+
+            def ours() -> str:
+                return constraint_cell(fields, kind, rest, self.answers, item.key, self._sure)
+
+            self._later.append(lambda: self._keep_unless(document, "constraint", text, ours))
+        return ruled and not fields
+
+    def _filter(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "choice_filter")
+        if not text or document["type"] == "boolean":
+            return
+        try:
+            document["choices_by"] = chosen_by(text, item, document, self.answers)
+            self._keep_unless(document, "choice_filter", text, lambda: filter_cell(document["choices_by"], self.answers))
+        except Untranslatable as exc:
+            told = f"speaks of {exc}; understood is column = ${{question}} and the like. The filter is kept, and all choices are accepted"
+            self.findings.note(self.survey.cell(item, "choice_filter"), told, text)
+            _keep(document, "choice_filter", text)
+
+    def _count(self, item: Item, document: Document) -> None:
+        text = self.survey.text(item, "repeat_count")
+        if not text:
+            return
+        try:
+            node = parse(text)
+            if isinstance(node, Number) and node.text.isdigit() and 0 < int(node.text) <= MAX_ROWS:
+                document["min"] = document["max"] = int(node.text)
+                self._keep_unless(
+                    document, "repeat_count", text, lambda: count_cell(None, int(node.text), int(node.text), self.answers, item.key)
+                )
+                return
+            wanted = Translator(self.answers, None, item.repeats()).value(node)
+            wanted = wanted if wanted.type == "integer" else call("int", wanted) if wanted.type in ("text", "decimal") else wanted
+            root = call("==", call("size", answer_field(item.key, "rows")), wanted)
+            self._rule(item, "count", root, {})
+            self._keep_unless(document, "repeat_count", text, lambda: count_cell(root, None, None, self.answers, item.key))
+        except (Untranslatable, ValueError) as exc:
+            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and any number of rows up to {MAX_ROWS:,} is accepted"
+            self.findings.note(self.survey.cell(item, "repeat_count"), told, text)
+            _keep(document, "repeat_count", text)
+
+    def _keep_unless(self, document: Document, name: str, text: str, ours: Callable[[], str | None]) -> None:
+        """Keeps the original beside its translation, unless the translation written back is the original, word for word."""
+        try:
+            same = ours() == text
+        except Untranslatable:
+            same = False
+        if not same:
+            _keep(document, name, text)
+
+    def _rule(self, item: Item, what: str, root: Node, messages: Mapping[str, str]) -> None:
+        if len(self.rules) >= MAX_RULES:
+            raise Untranslatable(f"one rule more than the {MAX_RULES} a form may have")
+        rule: Document = {"name": rule_name(item.key, what), "expression": self._checked(root, item.repeats())}
+        if any(len(message) > MAX_RULE_MESSAGE for message in messages.values()):
+            raise Untranslatable(f"a message of more than {MAX_RULE_MESSAGE:,} characters")
+        if messages:
+            rule["message"] = dict(messages)
+        named = keys(root)
+        if named[:1] != (item.key,):
+            rule["questions"] = [item.key, *(key for key in named if key != item.key)][:MAX_RULE_QUESTIONS]
+        self.rules.append(rule)
+
+    def _checked(self, root: Node, around: tuple[str, ...]) -> str:
+        from collect_pipelines.rules.language import check
+
+        text = unparse(root)
+        try:
+            check(text, self.answers.types(around))
+        except RuleInvalid as exc:
+            raise Untranslatable(f"something a rule can't say ({exc.problems[0].message if exc.problems else exc.message})") from exc
+        return text
+
+    def _own(self, item: Item) -> Field:
+        own = self.answers.types(item.repeats()).get(item.key)
+        if own is None:
+            raise Untranslatable("a question without an answer")
+        return answer_field(item.key, own)
+
+    def _is_understood(self, item: Item) -> bool:
+        return all(self._relevance.get(one, True) is not None for one in (item, *item.around()))
+
+
+def _keep(document: Document, name: str, value: Any) -> None:
+    document.setdefault("metadata", {}).setdefault("xlsform", {})[name] = value

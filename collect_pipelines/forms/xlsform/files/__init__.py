@@ -1,0 +1,1 @@
+"""Workbooks as text, from .xlsx, .xls and .csv, and back as .xlsx."""
