@@ -1,6 +1,7 @@
 """The forms this process serves: record, versions and check runners, at most a moment old."""
 
 import asyncio
+import gc
 import re
 from collections.abc import Sequence
 
@@ -158,6 +159,8 @@ class FormBook:
             version=number,
         )
         await runner.prepare()
+        # Forms stay: looking through those of thousands of choices for garbage would stop everything for hundreds of milliseconds.
+        gc.freeze()
         return form.ready.setdefault(number, FormVersion(number, definition, runner, lists_version))
 
     async def _load(self, key: ApiKey, reference: str) -> OpenForm:
