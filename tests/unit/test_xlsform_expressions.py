@@ -99,6 +99,9 @@ RULES = [
     ("acknowledge", ". = 'OK'", "x == true"),
     ("integer", "selected(${many}, 'a')", '!answered(x) || "a" in many'),
     ("integer", ". >= ${c}", "double(x) >= double(c)"),
+    ("integer", "regex(., '^[0-9]{4}$')", 'string(x).matches("^[0-9]{4}$")'),
+    ("integer", "string-length(.) = 4", "size(string(x)) == 4"),
+    ("decimal", "regex(., '[0-9]')", None),
 ]  # fmt: skip
 
 
@@ -128,6 +131,11 @@ UNTRANSLATABLE = [
     ("(" * 60 + ". > 1" + ")" * 60, "nested deeper"),
     (" + ".join(["."] * 60) + " > 1", "operators in a row"),
     ("today() - ${day}", "as a condition"),
+    (". > 1 AND . < 3", "`AND` (did you mean `and`?)"),
+    (". == 1", "`==` (did you mean `=`?)"),
+    (". <> 1", "`<>` (did you mean `!=`?)"),
+    ("${n} > 1 && . < 3", "`&&` (did you mean `and`?)"),
+    ("true", "`true` (did you mean `true()`?)"),
     ("${last-saved#n} > .", "last-saved"),
 ]
 
@@ -222,6 +230,45 @@ def test_messages_are_those_of_what_the_cell_became(
     assert (form.questions[0].constraint_message, form.questions[0].required_message) == (field, wanted)
     assert [one.message for one in form.rules] == ([rule] if rule else [])
     assert "message" not in str(form.questions[0].metadata)
+
+
+@pytest.mark.parametrize(("text", "wanted"), [(". != ''", None), (". != '' and string-length(.) <= 5", 5)])
+def test_that_an_answer_is_there_is_no_rule_where_nothing_is_checked_without_one(tmp_path: Path, text: str, wanted: int | None) -> None:
+    form, notes = constrained(tmp_path, "text", text)
+
+    assert (form.rules, notes, form.questions[0].max_length) == ((), (), wanted)
+
+
+def test_a_message_too_long_for_a_rule_costs_the_message_only(tmp_path: Path) -> None:
+    imported = read(tmp_path, survey("integer", constraint=". < ${n}", constraint_message="long " * 300), CHOICES)
+
+    assert [rule.expression for rule in imported.definition.rules] == ["x < n"]
+    assert imported.definition.questions[0].constraint_message["en"].startswith("long long")
+    assert [str(note.cell) for note in imported.notes] == ["sheet survey, row 2, column constraint_message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "column"),
+    [
+        ("begin_group", {"constraint": ". > 1"}, "constraint"),
+        ("begin_group", {"required": "yes"}, "required"),
+        ("begin_group", {"repeat_count": "3"}, "repeat_count"),
+        ("begin_repeat", {"required": "yes"}, "required"),
+        ("note", {"required": "yes"}, "required"),
+        ("text", {"choice_filter": "a = ${n}"}, "choice_filter"),
+        ("text", {"repeat_count": "${n}"}, "repeat_count"),
+        ("text", {"required": "Y"}, "required"),
+    ],
+)
+def test_a_cell_that_clients_pass_over_is_kept_and_told(tmp_path: Path, kind: str, cells: dict[str, str], column: str) -> None:
+    rows = survey(kind, **cells)
+    inside = [["text", "inner", "Inner"], [kind.replace("begin", "end")]] if kind.startswith("begin") else []
+
+    imported = read(tmp_path, [*rows[:2], *inside, *rows[2:]], CHOICES)
+
+    assert [str(note.cell) for note in imported.notes] == [f"sheet survey, row 2, column {column}"]
+    assert imported.definition.questions[0].metadata["xlsform"][column] == cells[column]
+    assert (imported.definition.rules, imported.definition.questions[0].required) == ((), False)
 
 
 def test_the_author_s_message_is_said_when_a_bound_is_broken(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A workbook that people have becomes a form: types, groups, languages, choices and the common expressions."""
 
+import re
 import time
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -68,6 +70,42 @@ def test_names_become_keys_and_are_kept(tmp_path: Path) -> None:
     assert form.by_key["eleve_2"].relevant == "answered(full_name)"
     assert [question.metadata["xlsform"]["name"] for question in form.answerable[:4]] == ["Full-Name", "respondent", "गाँव", "😀"]
     assert str(first.notes[0]).startswith("sheet survey, row 2, column name: `Full-Name` is called full_name here")
+
+
+def test_a_name_that_can_be_a_key_is_one_whatever_stands_above_it(tmp_path: Path) -> None:
+    survey = [["type", "name", "label"], ["text", "Age", "A"], ["text", "a.ge", "B"], ["text", "age", "C"], ["text", "a_ge", "D"]]
+
+    imported = read(tmp_path, survey)
+
+    assert list(imported.definition.by_key) == ["age_2", "a_ge_2", "age", "a_ge"]
+    assert [note.text for note in imported.notes] == ["Age", "a.ge"]
+
+
+def test_parameters_are_separated_as_people_do(tmp_path: Path) -> None:
+    rows = [["range", f"r{n}", "R", text] for n, text in enumerate(["start=1;end=5;step=1", "start=1, end=5", "start = 1 end = 5"])]
+
+    form = read(tmp_path, [["type", "name", "label", "parameters"], *rows]).definition
+
+    assert [(question.min, question.max) for question in form.questions] == [(1, 5)] * 3
+
+
+def test_sheets_that_are_not_read_may_hold_anything(tmp_path: Path) -> None:
+    imported = read(tmp_path, [["type", "name", "label"], ["text", "a", "A"]], analysis=[["#REF!"], ["=1+1"]])
+
+    assert [str(note) for note in imported.notes] == ["sheet analysis: is no sheet of XLSForm and is not read"]
+
+
+def test_a_formula_whose_result_is_blank_is_a_blank_cell(tmp_path: Path) -> None:
+    path = xlsx(tmp_path, survey=[["type", "name", "label", "hint"], ["text", "a", "A", '=IF(1=1,"",2)']])
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = re.sub(rb'<c r="D2"(?: t="\w+")?><f>', b'<c r="D2" t="str"><f>', parts[sheet])
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in parts.items():
+            target.writestr(name, content)
+
+    assert import_form(path).definition.questions[0].hint == {}
 
 
 def test_choices_that_are_there_twice_belong_to_several(tmp_path: Path) -> None:

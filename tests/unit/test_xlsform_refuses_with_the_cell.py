@@ -71,7 +71,7 @@ FILES = {
         compound_file(biff({"survey": SURVEY}).replace(b"\x42\x00\x02\x00", b"\x2f\x00\x02\x00", 1)),
         "is encrypted; save it without a password",
     ),
-    "broken CSV": (b'survey\n,"type,name\n', "sheet survey, row 2: has no column `type`"),
+    "CSV with an open quote": (b'survey\n,type,name,label\n,text,a,"A\n,text,b,B\n', "line 3 is no CSV"),
     "CSV with rows before a sheet": (b",type,name\n", "the first cell of the first line names a sheet"),
 }
 
@@ -96,7 +96,7 @@ def test_a_zip_bomb_is_refused_before_a_library_opens_it(tmp_path: Path, monkeyp
 def test_a_large_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_FILE_BYTES", 1_000)
 
-    assert "at most 0 MB are read" in only(lambda: import_form(file(tmp_path, b"x" * 1_001)))
+    assert "is larger than 0 MB" in only(lambda: import_form(file(tmp_path, b"x" * 1_001)))
 
 
 ENTITIES = {
@@ -112,6 +112,20 @@ def test_xml_that_declares_anything_is_not_read(tmp_path: Path, part: str, xml: 
     content = repacked(xlsx(tmp_path, survey=SURVEY), **{part: xml})
 
     assert f"declares a document type in {part}" in only(lambda: import_form(file(tmp_path, content)))
+
+
+def test_a_part_of_another_name_is_looked_at_too(tmp_path: Path) -> None:
+    content = repacked(
+        xlsx(tmp_path, survey=SURVEY), **{"xl/worksheets/sheet1.dat": ENTITIES["billion laughs"], "xl/media/a.png": b"\x89PNG"}
+    )
+
+    assert "declares a document type in xl/worksheets/sheet1.dat" in only(lambda: import_form(file(tmp_path, content)))
+
+
+def test_a_device_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 1_000)
+
+    assert "is larger than 0 MB" in only(lambda: import_form(Path("/dev/zero")))
 
 
 def test_too_many_rows_and_columns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +173,24 @@ BAD: dict[str, tuple[list[list[Any]], str]] = {
     "no name": ([*SURVEY, ["text", None, "B"]], "sheet survey, row 3, column name: is blank; give the text a name"),
     "an unknown type": ([*SURVEY, ["txt", "b", "B"]], "sheet survey, row 3, column type: `txt` is no type of XLSForm; did you mean text?"),
     "a misspelt select": ([*SURVEY, ["selct_one yn", "b", "B"]], "did you mean select_one?"),
+    "no list": ([*SURVEY, ["select_one", "b", "B"]], "name the list of choices behind it, e.g. select_one yes_no"),
+    "a list with a space": ([*SURVEY, ["select_one yes no", "b", "B"]], "a list's name has no spaces: write select_one yes_no"),
+    "a type of another program": ([*SURVEY, ["number", "b", "B"]], "`number` is no type of XLSForm; did you mean integer or decimal?"),
+    "a title above the header": ([["My form"], [], *SURVEY], "has no column `type`; the first row names the columns; row 3 looks like it"),
+    "what or_other makes": (
+        [["type", "name", "label", "relevant"], ["select_one yn or_other", "a", "A"], ["text", "b", "B", "${a_other} = 'x'"]],
+        "names the question `a_other`, which is not there; or_other makes it out of sight",
+    ),
+    "the count of a repeat": (
+        [
+            ["type", "name", "label", "relevant"],
+            ["begin_repeat", "r", "R"],
+            ["text", "a", "A"],
+            ["end_repeat"],
+            ["note", "b", "B", "${r_count} > 1"],
+        ],
+        "names the question `r_count`, which is not there; write count(${r}) for the number of rows",
+    ),
     "a name with a space": ([*SURVEY, ["text", "my name", "B"]], "sheet survey, row 3, column name: `my name` can't be a name"),
     "a leading digit": (
         [*SURVEY, ["text", "1st", "B"]],
@@ -184,7 +216,10 @@ BAD: dict[str, tuple[list[list[Any]], str]] = {
     ),
     "a misspelt list": ([*SURVEY, ["select_one ynn", "b", "B"]], "the list `ynn` is not in the choices sheet; did you mean `yn`?"),
     "no calculation": ([*SURVEY, ["calculate", "b", "B"]], "sheet survey, row 3, column calculation: is blank"),
-    "no label": ([*SURVEY, ["text", "b"]], "sheet survey, row 3: The survey element named 'b' has no label or hint. (said by pyxform)"),
+    "no label": (
+        [*SURVEY, ["text", "b"]],
+        "sheet survey, row 3, column label: The survey element named 'b' has no label or hint. (said by pyxform)",
+    ),
     "a label of 20 KB": ([*SURVEY, ["text", "b", "x" * 20_000]], "sheet survey, row 3, column label: must have 1 to 10,000 characters"),
     "letters in a range": (
         [["type", "name", "label", "parameters"], ["range", "b", "B", "start=a"]],
@@ -222,10 +257,10 @@ BAD: dict[str, tuple[list[list[Any]], str]] = {
         "row 1002, column name: the form has more than 1,000 questions",
     ),
     "only remarks": ([["type", "name", "label", "remark"], [None, None, None, "to do"]], "sheet survey: has no questions"),
-    "an error of a formula": ([*SURVEY, ["text", "b", "#REF!"]], "sheet survey, row 3: holds the error #REF!"),
+    "an error of a formula": ([*SURVEY, ["text", "b", "#REF!"]], "sheet survey, row 3, column C: holds the error #REF!"),
     "a formula never computed": (
         [*SURVEY, ["text", "b", "=A1&A2"]],
-        "sheet survey, row 3: holds a formula without a result; open the file",
+        "sheet survey, row 3, column C: holds a formula without a result; open the file",
     ),
 }
 
@@ -267,6 +302,10 @@ def test_a_fault_of_the_choices_is_told_with_its_cell(tmp_path: Path, choices: l
 SHEETS: dict[str, tuple[dict[str, list[list[Any]]], str]] = {
     "no survey": ({"questions": SURVEY, "choices": YES_NO}, "has no sheet named survey, only choices, questions"),  # type: ignore[dict-item]
     "a misspelt survey": ({"surveys": SURVEY, "choices": YES_NO}, "did you mean `surveys`?"),  # type: ignore[dict-item]
+    "an external select of everything": (
+        {"survey": [["type", "name", "label"], ["select_one_external yn", "a", "A"]], "external_choices": YES_NO},  # type: ignore[dict-item]
+        "sheet survey, row 2, column choice_filter: is blank; a select_one_external is for filtered lists",
+    ),
     "a misspelt sheet": ({"survey": SURVEY, "choises": YES_NO}, "sheet choises: is no sheet of XLSForm; did you mean choices?"),  # type: ignore[dict-item]
     "a misspelt setting": (
         {"survey": SURVEY, "settings": [["form_titel"], ["A"]]},
@@ -313,7 +352,7 @@ def test_an_error_cell_of_an_xls_is_refused(tmp_path: Path) -> None:
     broken = stream.replace(truth + b"\x01\x00", truth + b"\x2a\x01") + error
 
     assert broken != stream
-    assert "sheet survey, row 3: holds the error #N/A" in only(lambda: import_form(file(tmp_path, compound_file(broken))))
+    assert "sheet survey, row 3, column C: holds the error #N/A" in only(lambda: import_form(file(tmp_path, compound_file(broken))))
 
 
 def test_merged_cells_and_other_sheets_are_told(tmp_path: Path) -> None:

@@ -33,8 +33,7 @@ def guarded(content: bytes, findings: Findings) -> zipfile.ZipFile:
         raise findings.refusal("is a workbook with macros (.xlsm), and macros are never read; save it as .xlsx")
     _is_workbook(archive, names, findings)
     for part in parts:
-        if part.filename.lower().endswith((".xml", ".rels")):
-            _declares_nothing(archive, part, findings)
+        _declares_nothing(archive, part, findings)
     return archive
 
 
@@ -76,5 +75,9 @@ def _declares_nothing(archive: zipfile.ZipFile, part: zipfile.ZipInfo, findings:
             next(events, None)
     except DefusedXmlException as exc:
         raise findings.refusal(f"declares a document type in {part.filename[:100]}, which no spreadsheet does; it is not read") from exc
-    except (SyntaxError, zipfile.BadZipFile, ValueError, LookupError, EOFError, OSError, NotImplementedError) as exc:
+    except SyntaxError as exc:
+        if not part.filename.lower().endswith((".xml", ".rels")):
+            return  # a picture; a workbook may call its XML what it likes, so every part is looked at
+        raise findings.refusal(f"is damaged in {part.filename[:100]}; open it in a spreadsheet program and save it as .xlsx") from exc
+    except (zipfile.BadZipFile, ValueError, LookupError, EOFError, OSError, NotImplementedError) as exc:
         raise findings.refusal(f"is damaged in {part.filename[:100]}; open it in a spreadsheet program and save it as .xlsx") from exc

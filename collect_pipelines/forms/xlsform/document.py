@@ -21,7 +21,7 @@ from collect_pipelines.forms.xlsform.sheets.checks import (
 from collect_pipelines.forms.xlsform.sheets.choice_lists import read_lists
 from collect_pipelines.forms.xlsform.sheets.headers import Columns, columns_of
 from collect_pipelines.forms.xlsform.sheets.languages import Texts, texts_of
-from collect_pipelines.forms.xlsform.sheets.naming import Keys, slug_of
+from collect_pipelines.forms.xlsform.sheets.naming import Keys, plain_key, slug_of
 from collect_pipelines.forms.xlsform.sheets.own_sheet import Additions, patched_choices, patched_form, patched_questions, read_own_sheet
 from collect_pipelines.forms.xlsform.sheets.questions import Lists, question_of, sheet_of_choices
 from collect_pipelines.forms.xlsform.sheets.settings import YES_SETTINGS, Settings, read_settings
@@ -41,7 +41,9 @@ def reading_of(book: Book, findings: Findings, *, checked: bool, additions: Addi
     """
     columns = columns_of(survey_sheet(book, findings), findings)
     if not columns.has("type"):
-        findings.fault(Cell("survey", columns.sheet.header_row), "has no column `type`; the first row names the columns")
+        below = next((row.number for row in columns.sheet if "type" in map(str.lower, row.cells.values())), None)
+        hint = f"; row {below} looks like it, so remove the rows above" if below else ""
+        findings.fault(Cell("survey", columns.sheet.header_row), f"has no column `type`; the first row names the columns{hint}")
     choice_columns = [columns_of(book.sheet(name), findings) for name in ("choices", "external_choices")]
     settings = read_settings(book.sheet("settings"), findings)
     findings.stop_if_faulty()
@@ -101,6 +103,10 @@ class Reading:
             if isinstance(given, str) and key_fault(given) is None:
                 item.key = given
                 keys.take(given)
+        # A name that can be a key keeps it, whatever stands above: `Age` in row 2 must not turn `age` in row 3 into age_2.
+        for item in self.survey.every():
+            if not item.key and plain_key(item.name) == item.name and keys.is_free(item.name):
+                item.key = keys.give(item.name, None)
         for item in self.survey.every():
             if not item.key:
                 item.key = keys.give(item.name, item.parent.key if item.parent else None)

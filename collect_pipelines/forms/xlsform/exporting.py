@@ -194,6 +194,7 @@ def _notes(layout: Layout, expressions: Expressions, additions: Additions | None
             ("pii", question.pii != "none"),
             ("region", question.region is not None),
             ("was", bool(question.was)),
+            ("required of a repeat", question.type == "repeat" and question.required),
             ("on_violation: flag, and with it bounds and required", question.on_violation == "flag"),
             ("the type email, url or phone", question.type in ("email", "url", "phone")),
         ):

@@ -72,7 +72,7 @@ def _told(message: str, context: Mapping[str, Any], book: Book, names: Mapping[s
     found = _ROW.search(message)
     row = int(found[1]) if found else row
     sheet = sheet or _first(_SHEET, message) or ("survey" if row else None)
-    column = column or _first(_COLUMN, message)
+    column = column or _first(_COLUMN, message) or ("label" if "no label" in message else None)
     words = _LEARN.sub("", _COLUMN.sub("", _SHEET.sub("", _ROW.sub("", message)))).strip()
     known = book.sheet(sheet) if sheet in _SHEETS else None
     number = _number(known, int(str(row))) if known is not None and str(row).isdigit() else None

@@ -32,10 +32,10 @@ def need_pyxform() -> None:
 
 def read_book(path: Path, findings: Findings) -> Book:
     """The workbook in the file. Raises FormInvalid, whatever the file holds."""
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise findings.refusal(f"is {size >> 20} MB large, at most {MAX_FILE_BYTES >> 20} MB are read; it is hardly a form")
-    content = path.read_bytes()
+    with path.open("rb") as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)  # a pipe or a device has no size to look at before
+    if len(content) > MAX_FILE_BYTES:
+        raise findings.refusal(f"is larger than {MAX_FILE_BYTES >> 20} MB, which is not read; it is hardly a form")
     try:
         return _read(content, findings)
     except CollectError:

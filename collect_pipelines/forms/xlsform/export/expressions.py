@@ -101,7 +101,7 @@ class _Writer:
     def as_required(self, item: Written, root: Node, rule: FormRule) -> bool:
         around = [self.own[path] for path in _around(item.path) if path in self.own]
         condition = required_condition(root, item.question.key, around)
-        if condition is None or (item.path, "required") in self.found.cells or item.question.required:
+        if condition is None or item.question.type == "repeat" or (item.path, "required") in self.found.cells or item.question.required:
             return False
         self.put(item, "required", xpath_of(condition, self.layout.answers, item.question.key))
         self.found.required_messages[item.path] = dict(rule.message)
@@ -138,7 +138,7 @@ class _Writer:
             rule = self.constraints.get(item.path)
             text = constraint_cell(bounds_to_write(item), question.type, rule, self.layout.answers, question.key, self.sure)
             self.put(item, "constraint", text)
-        if question.required and question.on_violation == "reject":
+        if question.required and question.type != "repeat" and question.on_violation == "reject":
             self.put(item, "required", "yes")
         if question.choices_by:
             self.put(item, "choice_filter", filter_cell(question.choices_by, self.layout.answers) or "")

@@ -132,7 +132,8 @@ class _Writer:
     def select_of(self, item: Written) -> str:
         question = item.question
         command = item.kept.get("type")
-        external = command == "select_one_external" and question.type == "select_one"
+        filtered = (item.path, "choice_filter") in self.expressions.cells
+        external = command == "select_one_external" and question.type == "select_one" and filtered
         if not external and not (command == "rank" and question.type == "select_multiple"):
             command = question.type
         rows = [row for choice in question.choices if not choice.retired for row in self.choice(question, choice, item.kept)]

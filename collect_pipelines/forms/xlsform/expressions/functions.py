@@ -56,9 +56,9 @@ def _regex(translator: "Translator", node: Func) -> Node:
     if not isinstance(pattern, Text):
         raise Untranslatable("regex() with a pattern that is not written out")
     subject = translator.value(node.args[0])
-    if subject.type in ("integer", "decimal"):
-        raise Untranslatable("regex() of a number")
-    return made("matches", subject, literal(whole_match(pattern.value)))
+    if subject.type == "decimal":
+        raise Untranslatable("regex() of a number with decimals")
+    return made("matches", made("string", subject) if subject.type == "integer" else subject, literal(whole_match(pattern.value)))
 
 
 def _text_test(translator: "Translator", node: Func) -> Node:
@@ -96,6 +96,8 @@ def _length(translator: "Translator", node: Func) -> Operand:
     arity(node, 1)
     wanted = {"string-length": "text", "count-selected": "texts", "count": "rows"}[node.name]
     found = translator.answer(node.args[0]) if isinstance(node.args[0], Ref | Self) else None
+    if found is not None and found.type == "integer" and wanted == "text":
+        return made("size", made("string", found))
     if found is None or found.type != wanted:
         raise Untranslatable(f"{node.name}() of something else than a {_SIZED[wanted]}")
     return made("size", found)

@@ -58,10 +58,23 @@ class Logic:
         self._required(item, document)
         if item.ours not in ("group", "repeat", "note"):
             self._constraint(item, document)
+        else:
+            self._idle(item, document, "constraint", f"a {item.ours} has no answer of its own to check")
         if item.kind.list_name:
             self._filter(item, document)
+        else:
+            self._idle(item, document, "choice_filter", "only selects have choices to filter")
         if item.ours == "repeat":
             self._count(item, document)
+        else:
+            self._idle(item, document, "repeat_count", "only a repeat has rows to count")
+
+    def _idle(self, item: Item, document: Document, column: str, why: str) -> None:
+        """A cell that says nothing in a row of this type: clients pass over it, so it is kept and told."""
+        text = self.survey.text(item, column)
+        if text:
+            self.findings.note(self.survey.cell(item, column), f"is not enforced: {why}; {_KEPT}", text)
+            _keep(document, column, text)
 
     def finish(self, documents: Mapping[Item, Document]) -> None:
         """What can only be told when all rows are read."""
@@ -93,9 +106,11 @@ class Logic:
         text = self.survey.text(item, "required")
         messages = self.texts.read(self.survey.columns, item.row, "required_message")
         wanted = truth(text)
-        if wanted and item.ours in ("note", "group"):
-            wanted = False
-        if wanted and not self._is_understood(item):
+        if item.ours in ("note", "group", "repeat"):
+            if wanted is not False:
+                why = "clients let a repeat go without rows" if item.ours == "repeat" else f"a {item.ours} has no answer of its own"
+                self._idle(item, document, "required", why)
+        elif wanted and not self._is_understood(item):
             self.findings.note(
                 self.survey.cell(item, "required"),
                 f"is not enforced, because it is not known here when the question is asked; {_KEPT}",
@@ -104,13 +119,17 @@ class Logic:
             _keep(document, "required", text)
         elif wanted:
             document["required"] = True
-        elif wanted is None and item.ours not in ("note", "group") and self._required_if(item, document, text, messages):
+        elif wanted is None and self._required_if(item, document, text, messages):
             return
         if messages:
             document["required_message"] = messages
 
     def _required_if(self, item: Item, document: Document, text: str, messages: Mapping[str, str]) -> bool:
-        """An answer that is required under a condition is a rule: true unless the condition holds and there is none."""
+        """
+        An answer that is required under a condition is a rule: true unless the condition holds and there is none.
+
+        True when the rule has the messages.
+        """
         place = self.survey.cell(item, "required")
         try:
             condition = Translator(self.answers, self.answers.by_key[item.key], item.repeats()).condition(parse(text))
@@ -119,13 +138,15 @@ class Logic:
             relevance = [node for one in (*reversed(list(item.around())), item) if (node := self._relevance.get(one)) is not None]
             parts = [negated(part) for part in (*relevance, condition)]
             own = call("answered", self._own(item))
-            self._rule(item, "required", joined("||", [*parts, own]), messages)
+            said = self._said(item, "required_message", messages)
+            self._rule(item, "required", joined("||", [*parts, own]), said)
             self._keep_unless(document, "required", text, lambda: xpath_of(condition, self.answers, item.key))
         except Untranslatable as exc:
-            self.findings.note(place, f"speaks of {exc}, which has no counterpart here; {_KEPT}, and an answer is not required", text)
+            told = f"speaks of {exc}, which has no counterpart here" if not text.isalpha() else "is neither yes nor no; write one of them"
+            self.findings.note(place, f"{told}; {_KEPT}, and an answer is not required", text)
             _keep(document, "required", text)
             return False
-        return True
+        return said == messages
 
     def _constraint(self, item: Item, document: Document) -> None:
         text = self.survey.text(item, "constraint") or item.kind.constraint
@@ -147,12 +168,16 @@ class Logic:
         rest = None
         if left:
             translator = Translator(self.answers, self.answers.by_key[item.key], item.repeats())
-            rest = joined("&&", [without_idle_guards(translator.condition(part)) for part in left])
+            parts = [without_idle_guards(translator.condition(part)) for part in left]
+            # `. != ''` is never false: without an answer nothing is checked.
+            rest = joined("&&", [part for part in parts if unparse(part) != f"answered({item.key})"] or [Literal(True, "boolean")])
             if may_break_without(rest, item.key):
                 rest = call("||", call("!", call("answered", self._own(item))), rest)
+        said: Mapping[str, str] = {}
         ruled = rest is not None and rest != Literal(True, "boolean")
         if rest is not None and ruled:
-            self._rule(item, "constraint", rest, messages)
+            said = self._said(item, "constraint_message", messages)
+            self._rule(item, "constraint", rest, said)
         for name, value in fields.items():
             known = document.get(name)
             low = name.startswith("min")
@@ -164,7 +189,7 @@ class Logic:
                 return constraint_cell(fields, kind, rest, self.answers, item.key, self._sure)
 
             self._later.append(lambda: self._keep_unless(document, "constraint", text, ours))
-        return ruled and not fields
+        return ruled and not fields and said == messages
 
     def _filter(self, item: Item, document: Document) -> None:
         text = self.survey.text(item, "choice_filter")
@@ -213,14 +238,20 @@ class Logic:
         if len(self.rules) >= MAX_RULES:
             raise Untranslatable(f"one rule more than the {MAX_RULES} a form may have")
         rule: Document = {"name": rule_name(item.key, what), "expression": self._checked(root, item.repeats())}
-        if any(len(message) > MAX_RULE_MESSAGE for message in messages.values()):
-            raise Untranslatable(f"a message of more than {MAX_RULE_MESSAGE:,} characters")
         if messages:
             rule["message"] = dict(messages)
         named = keys(root)
         if named[:1] != (item.key,):
             rule["questions"] = [item.key, *(key for key in named if key != item.key)][:MAX_RULE_QUESTIONS]
         self.rules.append(rule)
+
+    def _said(self, item: Item, column: str, messages: Mapping[str, str]) -> Mapping[str, str]:
+        """The messages a rule can have."""
+        if all(len(message) <= MAX_RULE_MESSAGE for message in messages.values()):
+            return messages
+        told = f"has more than {MAX_RULE_MESSAGE:,} characters, so the rule has a sentence of ours; shorten it"
+        self.findings.note(self.survey.cell(item, column), told)
+        return {}
 
     def _checked(self, root: Node, around: tuple[str, ...]) -> str:
         from collect_pipelines.rules.language import check

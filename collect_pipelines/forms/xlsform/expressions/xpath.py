@@ -29,6 +29,7 @@ _TOKEN = re.compile(
     r"|(?P<number>\d+(?:\.\d*)?|\.\d+)"
     r"|(?P<text>\"[^\"]*\"|'[^']*')"
     r"|\$\{\s*(?P<ref>[^}\s]+)\s*\}"
+    r"|(?P<wrong>&&|\|\||==|<>|=>|=<)"
     r"|(?P<operator><=|>=|!=|\.\.|//|[=<>+*(),|/\[\]@.-])"
     r"|(?P<name>[^\W\d][\w.-]*(?::[^\W\d][\w.-]*)?)"
 )
@@ -38,6 +39,13 @@ _WHY = {
     "..": "a path such as ../x", "/": "a path such as /data/x", "//": "a path such as //x", "[": "a condition in [...]",
     "@": "an attribute such as @id", "|": "the union |",
 }  # fmt: skip
+
+
+_MEANT = {
+    "AND": "and", "And": "and", "OR": "or", "Or": "or", "DIV": "div", "MOD": "mod", "&&": "and", "||": "or", "==": "=", "<>": "!=",
+    "=>": ">=", "=<": "<=",
+}  # fmt: skip
+"""What people write who know other languages, and XPath does not have."""
 
 
 class Untranslatable(ValueError):
@@ -107,7 +115,10 @@ def parse(text: str) -> Expression:
     parser = _Parser(tokens)
     found = parser.expression(0)
     if parser.here is not None:
-        raise Untranslatable(f"`{parser.here[1]}` where the expression should end")
+        word = parser.here[1]
+        raise Untranslatable(
+            f"`{word}` (did you mean `{_MEANT[word]}`?)" if word in _MEANT else f"`{word}` where the expression should end"
+        )
     return found
 
 
@@ -142,6 +153,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             raise Untranslatable(f"`{text[at : at + 10]}`")
         if found.lastgroup:
             value = found[found.lastgroup]
+            if found.lastgroup == "wrong":
+                raise Untranslatable(f"`{value}` (did you mean `{_MEANT[value]}`?)")
             yield found.lastgroup, value[1:-1] if found.lastgroup == "text" else value
         at = found.end()
 
@@ -206,7 +219,7 @@ class _Parser:
 
     def function(self, name: str) -> Expression:
         if self.here != ("operator", "("):
-            raise Untranslatable(f"the name `{name}` by itself")
+            raise Untranslatable(f"`{name}` (did you mean `{name}()`?)" if name in ("true", "false") else f"the name `{name}` by itself")
         self.take()
         args: list[Expression] = []
         while self.here != ("operator", ")"):

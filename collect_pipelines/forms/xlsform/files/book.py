@@ -7,7 +7,7 @@ from typing import Any
 
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 
-__all__ = ["MAX_COLUMNS", "MAX_ROWS", "SHEETS", "Book", "Row", "Sheet", "book_of", "cell_text", "sheet_of"]
+__all__ = ["MAX_COLUMNS", "MAX_ROWS", "SHEETS", "Book", "Row", "Sheet", "book_of", "cell_text", "is_read", "sheet_of"]
 
 MAX_ROWS = 100_000  # rows that are not blank, of one sheet: fifty times the largest choice list
 MAX_COLUMNS = 500  # eight kinds of text in fifty languages, and room
@@ -52,6 +52,11 @@ class Book:
     def sheet(self, name: str) -> Sheet:
         """The sheet, without rows when the workbook does not have it."""
         return self.sheets.get(name) or Sheet(name)
+
+
+def is_read(title: str, titles: Sequence[str]) -> bool:
+    """Whether a sheet of a workbook with these sheets is looked at: XLSForm knows it, or it is the only one."""
+    return len(titles) == 1 or title.strip().lower() in SHEETS
 
 
 def book_of(source: str, grids: Iterable[tuple[str, Grid]], findings: Findings) -> Book:

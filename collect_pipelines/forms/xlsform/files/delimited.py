@@ -43,7 +43,8 @@ def _by_sheet(lines: list[tuple[int, list[str]]], findings: Findings) -> list[tu
 
 def _lines(text: str, delimiter: str, findings: Findings) -> Iterator[tuple[int, list[str]]]:
     limit = csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    # Strict: a quote that is never closed would take the rest of the form into one cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
         for cells in reader:

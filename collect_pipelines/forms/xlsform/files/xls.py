@@ -4,7 +4,7 @@ import io
 from datetime import datetime, time
 from typing import Any
 
-from collect_pipelines.forms.xlsform.files.book import cell_text
+from collect_pipelines.forms.xlsform.files.book import cell_text, is_read
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 
 __all__ = ["xls_grids"]
@@ -28,13 +28,17 @@ def xls_grids(content: bytes, findings: Findings) -> list[tuple[str, list[tuple[
         raise findings.refusal(words) from exc
     if _MACROS in content:
         findings.note(None, "the macros of this workbook are not read")
-    return [(sheet.name, _grid(sheet, book.datemode, findings)) for sheet in book.sheets()]
+    titles = book.sheet_names()
+    return [(sheet.name, _grid(sheet, book.datemode, findings) if is_read(sheet.name, titles) else []) for sheet in book.sheets()]
 
 
 def _grid(sheet: Any, datemode: int, findings: Findings) -> list[tuple[int, list[str]]]:
+    from xlrd import colname
+
     grid: list[tuple[int, list[str]]] = []
     for index in range(sheet.nrows):
-        texts = [_text(cell, datemode, Cell(sheet.name, index + 1), findings) for cell in sheet.row(index)]
+        row = sheet.row(index)
+        texts = [_text(cell, datemode, Cell(sheet.name, index + 1, colname(at)), findings) for at, cell in enumerate(row)]
         if any(texts):
             grid.append((index + 1, texts))
     return grid

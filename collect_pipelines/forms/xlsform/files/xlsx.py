@@ -2,13 +2,14 @@
 
 import io
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 from zipfile import ZipFile
 
 from collect_pipelines.forms.xlsform.archive import guarded
-from collect_pipelines.forms.xlsform.files.book import MAX_COLUMNS, cell_text
+from collect_pipelines.forms.xlsform.files.book import MAX_COLUMNS, MAX_ROWS, cell_text, is_read
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 
 __all__ = ["xlsx_grids"]
@@ -19,38 +20,48 @@ _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]{0,200}?ref="([A-Z]{1,3}[0-9]{1,
 _FORMULA = re.compile(rb"<(?:\w+:)?f[ >/]")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
-Grids = list[tuple[str, list[tuple[int, list[str]]]]]
+Grid = list[tuple[int, list[str]]]
+Grids = list[tuple[str, Grid]]
 
 
 def xlsx_grids(content: bytes, findings: Findings) -> Grids:
-    """Sheet names with their rows. Raises FormInvalid for what is no spreadsheet or unsafe to open."""
+    """Sheet names with their rows, those of sheets that nobody reads left out. Raises FormInvalid for what is no spreadsheet or unsafe."""
     with closing(guarded(content, findings)) as archive:
         merged = _merged(archive)
         computed = any(name.startswith("xl/worksheets/") and _FORMULA.search(archive.read(name)) for name in archive.namelist())
-    formulas = _formulas(content) if computed else {}
-    grids: Grids = []
-    for title, rows in _sheets(content, values=True):
-        computed_here = formulas.get(title, {})
-        grid: list[tuple[int, list[str]]] = []
-        for number, row in rows:
-            grid.append((number, _texts(title, number, row, findings)))
-            if number in computed_here:
-                computed_here[number] -= {cell.column for cell in row if cell.value is not None}
-        for number in [number for number, columns in computed_here.items() if columns][:MAX_TOLD]:
-            findings.fault(Cell(title, number), "holds a formula without a result; open the file in a spreadsheet program and save it")
-        grids.append((title, grid))
-    for title, corners in merged.items():
-        for corner in corners[:MAX_TOLD]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of openpyxl, about colours, lists of allowed values and the like that it does not keep
+        formulas = _formulas(content) if computed else {}
+        grids = [(title, _grid(title, rows, formulas.get(title, {}), findings)) for title, rows in _sheets(content, values=True)]
+    for title, grid in grids:
+        for corner in merged.get(title, ())[:MAX_TOLD] if grid else ():
             findings.note(Cell(title), f"the cells merged at {corner} hold one text in the first of them; unmerge cells that all need it")
     return grids
+
+
+def _grid(title: str, rows: Iterable[tuple[int, Any]], formulas: Mapping[int, set[int]], findings: Findings) -> Grid:
+    grid: Grid = []
+    for number, row in rows:
+        grid.append((number, _texts(title, number, row, findings)))
+        if number in formulas:
+            # A formula whose result is the empty text has a type and no value; without a result it has neither.
+            formulas[number].difference_update(cell.column for cell in row if cell.value is not None or cell.data_type == "str")
+        if len(grid) > MAX_ROWS + 1:
+            break  # one more than is allowed
+    open_places = [(number, min(columns)) for number, columns in formulas.items() if columns and number <= grid[-1][0]] if grid else []
+    for number, column in open_places[:MAX_TOLD]:
+        told = "holds a formula without a result; open the file in a spreadsheet program and save it"
+        findings.fault(Cell(title, number, _letters(column)), told)
+    return grid
 
 
 def _sheets(content: bytes, *, values: bool) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
     from openpyxl import load_workbook
 
     with closing(load_workbook(io.BytesIO(content), read_only=True, data_only=values, keep_links=False)) as book:
+        titles = [sheet.title for sheet in book.worksheets]
         for sheet in book.worksheets:
-            yield sheet.title, _rows(sheet)
+            yield sheet.title, _rows(sheet) if is_read(sheet.title, titles) else iter(())
 
 
 def _rows(sheet: Any) -> Iterator[tuple[int, Any]]:
@@ -62,7 +73,7 @@ def _rows(sheet: Any) -> Iterator[tuple[int, Any]]:
             return
         if row is blank:
             continue
-        cells = [cell for cell in row if cell.value is not None]
+        cells = [cell for cell in row if cell.value is not None or cell.data_type == "str"]
         if cells:
             yield number, row[: cells[-1].column]
         else:
@@ -72,8 +83,16 @@ def _rows(sheet: Any) -> Iterator[tuple[int, Any]]:
 def _texts(title: str, number: int, row: Any, findings: Findings) -> list[str]:
     for cell in row:
         if cell.value is not None and cell.data_type == "e":
-            findings.fault(Cell(title, number), f"holds the error {cell.value}; correct the formula, or write what is meant")
+            told = f"holds the error {cell.value}; correct the formula, or write what is meant"
+            findings.fault(Cell(title, number, _letters(cell.column)), told)
     return [cell_text(cell.value) for cell in row]
+
+
+def _letters(column: int) -> str:
+    """The name of a column before its header is known: C."""
+    from openpyxl.utils import get_column_letter
+
+    return str(get_column_letter(column))
 
 
 def _formulas(content: bytes) -> dict[str, dict[int, set[int]]]:

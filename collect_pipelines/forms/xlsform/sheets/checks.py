@@ -39,6 +39,9 @@ def tell_about_lists(survey: Survey, lists: Lists, findings: Findings) -> None:
         if name and (sheet, name) not in lists and not is_boolean_list(item):
             hint = nearest(name, [one for at, one in lists if at == sheet]) or f"; add its choices to the {sheet} sheet"
             findings.fault(survey.cell(item, "type"), f"the list `{name[:60]}` is not in the {sheet} sheet{hint}")
+        elif sheet == "external_choices" and not survey.text(item, "choice_filter") and ("choices", name) not in lists:
+            told = "is blank; a select_one_external is for filtered lists, so filter it, or use select_one and the choices sheet"
+            findings.fault(survey.cell(item, "choice_filter"), told)
 
 
 def tell_about_size(survey: Survey, findings: Findings) -> None:
@@ -74,14 +77,19 @@ def tell_names(survey: Survey, findings: Findings) -> None:
     for item in survey.every():
         for column in _EXPRESSIONS:
             for name in references(survey.text(item, column)):
-                if name not in names and not _is_made(name, names):
+                if name not in names:
                     told = f"names the question `{name[:_SHOWN]}`, which is not there"
-                    findings.fault(survey.cell(item, column), told + (nearest(name, names) or "; correct the name, or add the question"))
+                    findings.fault(survey.cell(item, column), told + _way_out(name, names, item.name))
 
 
-def _is_made(name: str, names: set[str]) -> bool:
-    """Whether pyxform makes a question of that name: what is specified with `or_other`, and the counts of repeats."""
-    return any(name.endswith(end) and name.removesuffix(end) in names for end in ("_other", "_count"))
+def _way_out(name: str, names: set[str], own: str) -> str:
+    """What to do about a name that nobody has; those that a client makes can't be named."""
+    if name.endswith("_other") and name.removesuffix("_other") in names:
+        asked = name.removesuffix("_other")
+        return f"; or_other makes it out of sight, so ask for it in a row of its own, or write selected(${{{asked}}}, 'other')"
+    if name.endswith("_count") and name.removesuffix("_count") in names:
+        return f"; write count(${{{name.removesuffix('_count')}}}) for the number of rows"
+    return nearest(name, names - {own}) or "; correct the name, or add the question"
 
 
 def tell_circles(survey: Survey, findings: Findings) -> None:

@@ -115,7 +115,7 @@ def columns_of(sheet: Sheet, findings: Findings) -> Columns:
         if other != column.header:
             findings.fault(place, f"means the same as the column {other}; keep one of the two")
         if survey and not column.known:
-            _strange(column, place, seen, sheet.headers, findings)
+            _strange(column, place, seen, sheet, findings)
         elif not column.known and "::" in column.header:
             findings.fault(place, "is no column of choices: only label and media have languages; rename it without `::`")
     if not survey and sheet.rows:
@@ -167,7 +167,7 @@ def _column(header: str, sheet: Sheet, shapes: Mapping[str, tuple[str, ...]], sp
     return Column(header, header, None, known=False)
 
 
-def _strange(column: Column, place: Cell, seen: Iterable[tuple[str, str | None]], headers: Iterable[str], findings: Findings) -> None:
+def _strange(column: Column, place: Cell, seen: Iterable[tuple[str, str | None]], sheet: Sheet, findings: Findings) -> None:
     first = column.header.replace(":", " ").split(" ")[0]
     if first in _PASSED_ON:
         return
@@ -175,8 +175,8 @@ def _strange(column: Column, place: Cell, seen: Iterable[tuple[str, str | None]]
     plain = "_".join(column.header.partition(":")[0].split()).lower()
     words = [*SURVEY_COLUMNS, *_ALSO]
     found = [_ALSO.get(word, word) for word in get_close_matches(plain, words, n=1, cutoff=_LIKE)]
-    near = [name for name in found if name not in there and name not in headers]
+    near = [name for name in found if name not in there and name not in sheet.headers]
     if near:
         findings.fault(place, f"is no column of XLSForm; did you mean {near[0]}? Rename it, or give it a name that is less like it")
-    else:
+    elif any(column.header in row.cells for row in sheet):
         findings.note(place, "is no column of XLSForm; what stands there is kept in metadata.xlsform.other")

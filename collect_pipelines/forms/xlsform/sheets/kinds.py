@@ -82,6 +82,15 @@ _SPELLED = {
     "gps": "geopoint",
     "location": "geopoint",
 }
+_LISTED = ("select_one", "select_multiple", "rank", "select_one_external")
+_MEANT = {
+    **dict.fromkeys(("number", "numeric"), "integer or decimal"),
+    **dict.fromkeys(("float", "double"), "decimal"),
+    **dict.fromkeys(("boolean", "bool", "dropdown", "radio", "choice"), "select_one LIST"),
+    **dict.fromkeys(("checkbox", "checkboxes", "multiselect"), "select_multiple LIST"),
+    **dict.fromkeys(("textarea", "paragraph", "str"), "text"),
+}
+"""What other programs call it."""
 _BEGIN = re.compile(r"(begin|end)[ _](group|repeat|lgroup|looped group|loop)(?: (?:over )?(\S+))?")
 _LOOP = "repeats questions over a list of choices, which XLSForm itself has given up; write a group per choice, or a repeat"
 _FROM_ANSWERS = "takes its choices from earlier answers; write them into the choices sheet, or ask for text"
@@ -110,7 +119,14 @@ def written_type(kind: str) -> str:
 
 def suggestion(written: str) -> str:
     """The type that was perhaps meant, to end a message with."""
+    command, _, rest = " ".join(written.split()).partition(" ")
+    if command in _LISTED and not rest:
+        return f"; name the list of choices behind it, e.g. {command} yes_no"
+    if command in _LISTED and " " in rest:
+        return f"; a list's name has no spaces: write {command} {'_'.join(rest.split())[:60]}, and the same in the choices sheet"
     word = "_".join(written.split()).lower()[:60]
+    if command.lower() in _MEANT:
+        return f"; did you mean {_MEANT[command.lower()]}?"
     names = [*KINDS, "select_one", "select_multiple", "rank", "select_one_from_file"]
     lower = {name.lower(): name for name in names}
     near = get_close_matches(word, lower, n=1) or get_close_matches(word.partition("_from")[0].rpartition("_")[0] or word, lower, n=1)

@@ -49,6 +49,10 @@ class Keys:
         self._taken.add(key)
         return key
 
+    def is_free(self, key: str) -> bool:
+        """Whether nothing has this key yet."""
+        return key not in self._taken
+
     def take(self, key: str) -> None:
         """Reserves a key that is given from elsewhere."""
         self._taken.add(key)

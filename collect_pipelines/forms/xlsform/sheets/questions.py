@@ -1,5 +1,6 @@
 """One row of the survey sheet as a question: everything but its expressions."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -104,7 +105,8 @@ def _choose(found: Document, kept: Document, item: Item, texts: Texts, lists: Li
 
 def range_of(parameters: str, appearance: str) -> Document | None:
     """Type and bounds of a range; None when its parameters are no numbers."""
-    given = dict(part.split("=", 1) for part in parameters.lower().replace(" =", "=").replace("= ", "=").split() if "=" in part)
+    words = re.split(r"[\s,;]+", parameters.lower().replace(" =", "=").replace("= ", "="))
+    given = dict(part.split("=", 1) for part in words if "=" in part)
     texts = [given.get(name, default) for name, default in (("start", "1"), ("end", "10"), ("step", "1"))]
     try:
         start, end, step = (Decimal(text) for text in texts)
