@@ -27,7 +27,7 @@ def read_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[s
 
 
 def _csv_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from collect_pipelines.forms.rows import read_table, submission_of_row
+    from collect_pipelines.forms.exports.rows import read_table, submission_of_row
 
     for line, record in read_table(path).records():
         try:

@@ -154,7 +154,7 @@ def show(settings: Settings, form: str, version: int | None, schema: bool, as_js
 @json_option
 def infer(file: Path, slug: str | None, output: Path | None, header_rows: int | None, zone: str, booleans: bool, as_json: bool) -> None:
     """Write a form definition from a survey export (CSV or XLSX), to be read and edited by a person."""
-    from collect_pipelines.forms.inference import infer_form
+    from collect_pipelines.forms.exports.inference import infer_form
     from collect_pipelines.forms.reading import write_form
 
     inference = infer_form(file, slug or _slug(file.stem), header_rows=header_rows, zone=zone, booleans=booleans)

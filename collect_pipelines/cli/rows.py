@@ -32,14 +32,14 @@ class Row:
 
 def count_rows(path: Path) -> int:
     """How many responses the file holds; reads it once."""
-    from collect_pipelines.forms.rows import read_table
+    from collect_pipelines.forms.exports.rows import read_table
 
     return sum(1 for _ in read_table(path).records())
 
 
 def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
     """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
-    from collect_pipelines.forms.rows import submission_of_row, table_for
+    from collect_pipelines.forms.exports.rows import submission_of_row, table_for
 
     seen: Counter[str] = Counter()
     for line, record in table_for(definition, path).records():

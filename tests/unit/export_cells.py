@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from collect_pipelines.forms.cell_format import ListFormat, format_of
 from collect_pipelines.forms.definition import FormDefinition, Question
+from collect_pipelines.forms.exports.cell_format import ListFormat, format_of
 
 
 def cells_of(form: FormDefinition, response_id: str | None, answers: dict[str, Any]) -> dict[str, str]:

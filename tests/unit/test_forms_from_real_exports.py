@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from collect_pipelines.errors import FormInvalid, Invalid
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
-from collect_pipelines.forms.inference import Inference, infer_form
+from collect_pipelines.forms.exports.inference import Inference, infer_form
+from collect_pipelines.forms.exports.rows import read_table, submission_of_row
 from collect_pipelines.forms.reading import read_form, write_form
-from collect_pipelines.forms.rows import read_table, submission_of_row
 from tests.unit.export_cells import cells_of, header_of
 
 EXPORTS = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -20,10 +20,10 @@ from collect_pipelines.cli.rows import read_rows
 from collect_pipelines.errors import Invalid
 from collect_pipelines.forms.answers import check_answers
 from collect_pipelines.forms.definition import FormDefinition, Question
-from collect_pipelines.forms.inference import Inference, infer_form
-from collect_pipelines.forms.moment_format import moment_formats
+from collect_pipelines.forms.exports.inference import Inference, infer_form
+from collect_pipelines.forms.exports.moment_format import moment_formats
+from collect_pipelines.forms.exports.rows import submission_of_row, table_for
 from collect_pipelines.forms.reading import read_form, write_form
-from collect_pipelines.forms.rows import submission_of_row, table_for
 from tests.unit.export_cells import cells_of, header_of
 
 SURVEY_TEXT = """

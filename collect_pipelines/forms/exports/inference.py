@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from collect_pipelines.errors import Invalid
-from collect_pipelines.forms.column_evidence import ColumnEvidence, Habits
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.forms.draft import Draft, questions_of
-from collect_pipelines.forms.header_rows import ID_HEADER, bracketed
-from collect_pipelines.forms.span_evidence import SpanEvidence, single_draft
-from collect_pipelines.forms.table import WORKBOOK, Table, read_table
+from collect_pipelines.forms.exports.column_evidence import ColumnEvidence, Habits
+from collect_pipelines.forms.exports.draft import Draft, questions_of
+from collect_pipelines.forms.exports.header_rows import ID_HEADER, bracketed
+from collect_pipelines.forms.exports.span_evidence import SpanEvidence, single_draft
+from collect_pipelines.forms.exports.table import WORKBOOK, Table, read_table
 
 __all__ = ["Inference", "infer_form"]
 

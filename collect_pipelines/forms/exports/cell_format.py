@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.forms.definition import Question
-from collect_pipelines.forms.moment_format import MomentFormat
-from collect_pipelines.forms.number_format import NumberFormat
+from collect_pipelines.forms.exports.moment_format import MomentFormat
+from collect_pipelines.forms.exports.number_format import NumberFormat
 
 __all__ = ["BooleanFormat", "CellFormat", "ListFormat", "format_of"]
 

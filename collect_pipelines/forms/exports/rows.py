@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from collect_pipelines.errors import Invalid
-from collect_pipelines.forms.cell_format import BooleanFormat, ListFormat, format_of
 from collect_pipelines.forms.definition import FormDefinition, Question
-from collect_pipelines.forms.moment_format import MomentFormat
-from collect_pipelines.forms.number_format import NumberFormat
-from collect_pipelines.forms.question_parts import parts_of
-from collect_pipelines.forms.table import Table, read_table
+from collect_pipelines.forms.exports.cell_format import BooleanFormat, ListFormat, format_of
+from collect_pipelines.forms.exports.moment_format import MomentFormat
+from collect_pipelines.forms.exports.number_format import NumberFormat
+from collect_pipelines.forms.exports.question_parts import parts_of
+from collect_pipelines.forms.exports.table import Table, read_table
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
 __all__ = ["Table", "read_table", "submission_of_row", "table_for"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from collect_pipelines.forms.cell_format import ListFormat
+from collect_pipelines.forms.exports.cell_format import ListFormat
 
 __all__ = ["MAX_CHOICES", "MAX_CHOICE_LABEL", "ListEvidence"]
 

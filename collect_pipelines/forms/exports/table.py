@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from collect_pipelines.errors import Invalid
-from collect_pipelines.forms.header_rows import Span, header_rows, spans
-from collect_pipelines.forms.sheet_rows import is_workbook, sheet_rows
+from collect_pipelines.forms.exports.header_rows import Span, header_rows, spans
+from collect_pipelines.forms.exports.sheet_rows import is_workbook, sheet_rows
 
 __all__ = ["Line", "Table", "read_table"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from collect_pipelines.forms.column_evidence import ColumnEvidence, Decision, is_selectable
-from collect_pipelines.forms.draft import Draft
-from collect_pipelines.forms.header_rows import is_other
-from collect_pipelines.forms.list_evidence import MAX_CHOICES
+from collect_pipelines.forms.exports.column_evidence import ColumnEvidence, Decision, is_selectable
+from collect_pipelines.forms.exports.draft import Draft
+from collect_pipelines.forms.exports.header_rows import is_other
+from collect_pipelines.forms.exports.list_evidence import MAX_CHOICES
 
 __all__ = ["SpanEvidence", "single_draft"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.forms.cell_format import BooleanFormat
-from collect_pipelines.forms.list_evidence import MAX_CHOICE_LABEL, MAX_CHOICES, ListEvidence
-from collect_pipelines.forms.moment_format import MomentFormat, moment_formats
-from collect_pipelines.forms.number_format import EXACT_DIGITS, NumberFormat, number_formats, shape_of
+from collect_pipelines.forms.exports.cell_format import BooleanFormat
+from collect_pipelines.forms.exports.list_evidence import MAX_CHOICE_LABEL, MAX_CHOICES, ListEvidence
+from collect_pipelines.forms.exports.moment_format import MomentFormat, moment_formats
+from collect_pipelines.forms.exports.number_format import EXACT_DIGITS, NumberFormat, number_formats, shape_of
 from collect_pipelines.forms.value_rules import is_email, is_url
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
