@@ -1,13 +1,13 @@
 """The check that judges the form's own rules: what answers must keep among themselves, told to the collector with the labels."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from collect_pipelines.checks.interface import Check, CheckConfig, Draft, References
-from collect_pipelines.forms.definition import RULES_CHECK, FormDefinition, label_in
-from collect_pipelines.forms.messages import listed, say
+from collect_pipelines.forms.definition import RULES_CHECK, FormDefinition
+from collect_pipelines.forms.rule_findings import rule_finding
 from collect_pipelines.forms.rule_judge import Judged, RuleJudge
 from collect_pipelines.model import Finding
 
@@ -16,7 +16,6 @@ __all__ = ["RulesCheck"]
 BUDGET_SECONDS = 0.05  # the event loop serves nobody else meanwhile; five rules take some 6 us
 MAX_FINDINGS = 100  # of one check for one response
 MAX_LABEL = 100  # characters of a label: twenty of them, in any script, fit into one finding
-MAX_LISTED = 5  # labels in one sentence; a reader loses track of more
 
 
 class RulesCheck(Check):
@@ -68,24 +67,14 @@ def _findings(found: Sequence[Judged], form: FormDefinition, language: str | Non
 
 
 def _finding(judged: Judged, form: FormDefinition, language: str | None) -> Finding:
-    rule = judged.checked.rule
-    concerned = judged.missing or judged.checked.questions
-    labels = {key: label_in(form.every[key].label, language, key)[:MAX_LABEL] for key in concerned}
-    first = concerned[0]
-    data = {"rule": rule.name, "questions": [{"question": judged.places[key], "label": labels[key]} for key in concerned]}
-    if judged.verdict == "error":
-        message = say("rule.error", language, {"label": labels[first], "rule": rule.name})
-        return Finding("rule.error", message, "flag", judged.places[first], labels[first], data)
-    message = _message(judged, labels, language)
-    return Finding(f"rule.{rule.name}", message, rule.severity, judged.places[first], labels[first], data)
-
-
-def _message(judged: Judged, labels: Mapping[str, str], language: str | None) -> str:
-    if judged.missing:  # what the author says about wrong answers would puzzle somebody who gave none
-        return say("rule.missing", language, {"label": labels[judged.missing[0]]})
-    if judged.checked.rule.message:
-        return label_in(judged.checked.rule.message, language)
-    texts = list(labels.values())
-    if len(texts) == 1:
-        return say("rule.broken", language, {"label": texts[0]})
-    return say("rule.broken.several", language, {"label": listed(texts[:MAX_LISTED], language)})
+    checked, verdict = judged.checked, judged.verdict
+    return rule_finding(
+        form,
+        checked.rule,
+        judged.missing or checked.questions,
+        language,
+        verdict=verdict,
+        severity="flag" if verdict == "error" else None,  # the response may be all right
+        places=judged.places,
+        longest=MAX_LABEL,
+    )

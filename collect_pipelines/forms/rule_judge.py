@@ -8,8 +8,8 @@ from typing import Any
 
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.expressions import CheckedRule
-from collect_pipelines.rules.evaluate import Verdict, compiled, value_of
-from collect_pipelines.rules.nodes import ValueType
+from collect_pipelines.forms.rule_rows import RuleRows
+from collect_pipelines.rules.evaluate import Verdict, compiled
 
 __all__ = ["Judged", "RuleJudge"]
 
@@ -28,18 +28,6 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
-    """Where some rules read: the response, or the rows of one repeat."""
-
-    repeat: str | None
-    reads: tuple[tuple[str, ValueType, str], ...]
-    """Key, type as a value and type of each question that is looked at here."""
-
-    def values(self, answers: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
-        return {**outer, **{key: value_of(value_type, kind, answers.get(key)) for key, value_type, kind in self.reads}}
-
-
-@dataclass(frozen=True, slots=True)
 class _Compiled:
     checked: CheckedRule
     judge: Callable[[Mapping[str, Any], datetime], Verdict]
@@ -55,7 +43,7 @@ class RuleJudge:
         for checked in form.checked.rules:
             if checked.root is not None and checked.rule.placement == "ingest":
                 groups.setdefault(checked.repeats, []).append(checked)
-        self._groups = tuple((_levels(form, repeats, rules), _compiled(rules)) for repeats, rules in groups.items())
+        self._groups = tuple((_rows(form, repeats, rules), _compiled(rules)) for repeats, rules in groups.items())
 
     def judged(self, answers: Mapping[str, Any], now: datetime, until: float) -> Iterator[Judged]:
         """
@@ -64,8 +52,8 @@ class RuleJudge:
         now: the moment of acceptance. until: on `time.perf_counter`; raises TimeoutError when it is passed, as a long form with many rows
         can ask for more than a collector should wait for.
         """
-        for levels, rules in self._groups:
-            for values, prefixes in _rows(levels, answers, {}, "", ()):
+        for rows, rules in self._groups:
+            for values, prefixes in rows.of_response(answers):
                 for one in rules:
                     verdict = one.judge(values, now)
                     if verdict != "kept" and (verdict != "missing" or one.checked.rule.on_missing == "fail"):
@@ -84,29 +72,5 @@ def _compiled(rules: Sequence[CheckedRule]) -> tuple[_Compiled, ...]:
     return tuple(_Compiled(checked, compiled(checked.root)) for checked in rules if checked.root is not None)
 
 
-def _levels(form: FormDefinition, repeats: tuple[str, ...], rules: Sequence[CheckedRule]) -> tuple[_Level, ...]:
-    keys = dict.fromkeys(key for checked in rules for key in checked.keys)
-    return tuple(
-        _Level(
-            None if depth == 0 else repeats[depth - 1],
-            tuple((key, form.checked.types[key], form.every[key].type) for key in keys if len(form.checked.repeats[key]) == depth),
-        )
-        for depth in range(len(repeats) + 1)
-    )
-
-
-def _rows(
-    levels: Sequence[_Level], answers: Mapping[str, Any], outer: Mapping[str, Any], place: str, prefixes: tuple[str, ...]
-) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...]]]:
-    """The values of each innermost row with those around it, and what stands before the keys of each level."""
-    values = levels[0].values(answers, outer)
-    known = (*prefixes, place)
-    if len(levels) == 1:
-        yield values, known
-        return
-    repeat = levels[1].repeat
-    assert repeat is not None
-    rows = answers.get(repeat)
-    for index, row in enumerate(rows if type(rows) is list else ()):
-        if type(row) is dict:
-            yield from _rows(levels[1:], row, values, f"{place}{repeat}[{index}].", known)
+def _rows(form: FormDefinition, repeats: Sequence[str], rules: Sequence[CheckedRule]) -> RuleRows:
+    return RuleRows(form, repeats, (key for checked in rules for key in checked.keys))

@@ -11,9 +11,9 @@ from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.constraints import severity_of
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in, said_by_author
 from collect_pipelines.forms.messages import say
+from collect_pipelines.forms.rule_findings import rule_finding
 from collect_pipelines.model import Finding, Severity
 from collect_pipelines.rules.nodes import Node
-from collect_pipelines.validation.findings import rule_finding
 from collect_pipelines.validation.form_rules import Judged, judged_rules
 from collect_pipelines.validation.question_rules import Broken, given_name, given_value, rules_of
 from collect_pipelines.validation.rows import NOW, value_name
@@ -119,7 +119,7 @@ def _all_rules(definition: FormDefinition) -> Iterator[Rule]:
 
 
 def _of_question(definition: FormDefinition, question: Question) -> Iterator[Rule]:
-    language = definition.languages[0] if definition.languages else None
+    language = definition.languages[0]
     label = label_in(question.label, language, question.key)
     for broken in rules_of(question, definition):
         yield Rule(
@@ -151,7 +151,7 @@ def _of_form(definition: FormDefinition, judged: Judged) -> Iterator[Rule]:
 
 def _form_rule(definition: FormDefinition, judged: Judged, where: pl.Expr, *, erred: bool) -> Rule:
     checked = judged.checked
-    finding = rule_finding(definition, checked.rule, checked.questions, erred=erred)
+    finding = rule_finding(definition, checked.rule, checked.questions, definition.languages[0], verdict="error" if erred else "broken")
     return Rule(
         name=f"rule.{checked.rule.name}{'.error' if erred else ''}",
         question=finding.question or "",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,10 +11,10 @@ import polars as pl
 from collect_pipelines.forms.answers import check_rows
 from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.definition import FormDefinition, Question
-from collect_pipelines.forms.expressions import VALUE_TYPES, CheckedRule
+from collect_pipelines.forms.expressions import CheckedRule
+from collect_pipelines.forms.rule_rows import RuleRows
 from collect_pipelines.rules.evaluate import compiled
 from collect_pipelines.rules.nodes import keys
-from collect_pipelines.rules.values import value_of
 from collect_pipelines.validation.values import INTEGER, NUMBER
 
 __all__ = ["BROKEN", "ERRED", "NOW", "are_rows", "rows_break", "rows_verdict", "value_name"]
@@ -64,10 +64,13 @@ def rows_verdict(checked: CheckedRule, form: FormDefinition) -> pl.Expr:
     outermost = form.by_key[checked.repeats[0]]
     outer = {key: value_name(form.by_key[key]) for key in checked.keys if key in form.by_key}
     text = column_name(outermost)
-    judge = _row_judge(checked, outermost)
+    rows = RuleRows(form, checked.repeats, checked.keys)
+    assert checked.root is not None
+    judge = compiled(checked.root, checked.rule.on_missing)
 
     def verdict(row: Mapping[str, Any]) -> int:
-        found = set(judge(row[text], {key: _plain(row[name]) for key, name in outer.items()}, row[NOW]))
+        around = {key: _plain(row[name]) for key, name in outer.items()}
+        found = {judge(values, row[NOW]) for values, _ in rows.of_repeat(_read(row[text]), around)}
         return BROKEN if "broken" in found else ERRED if "error" in found else 0
 
     def batch(rows: pl.Series) -> pl.Series:
@@ -84,36 +87,10 @@ def _looked_at(question: Question, form: FormDefinition) -> Iterator[str]:
         yield from one.choices_by.values()
 
 
-def _row_judge(checked: CheckedRule, outermost: Question) -> Callable[[str | None, dict[str, Any], datetime], Iterator[str]]:
-    """Verdicts of the innermost rows of a response, given the text of its outermost repeat and the values around it."""
-    assert checked.root is not None
-    rule = compiled(checked.root, checked.rule.on_missing)
-    inside = {question.key: question for question in _inside(outermost)}
-    wanted = [inside[key] for key in checked.keys if key in inside]
-
-    def judged(text: str | None, values: dict[str, Any], now: datetime) -> Iterator[str]:
-        for row in _rows(_read(text), checked.repeats[1:], values, wanted):
-            yield rule(row, now)
-
-    return judged
-
-
 def _inside(question: Question) -> Iterator[Question]:
     for inner in question.questions:
         yield inner
         yield from _inside(inner)
-
-
-def _rows(rows: Any, deeper: Sequence[str], around: Mapping[str, Any], wanted: Sequence[Question]) -> Iterator[dict[str, Any]]:
-    """The values of each innermost row: its own, those of the rows around it, and those around the outermost repeat."""
-    for row in rows if isinstance(rows, list) else ():
-        if not isinstance(row, dict):
-            continue  # a fault of its own
-        values = {**around, **{one.key: value_of(VALUE_TYPES[one.type], one.type, row[one.key]) for one in wanted if one.key in row}}
-        if deeper:
-            yield from _rows(row.get(deeper[0]), deeper[1:], values, wanted)
-        else:
-            yield values
 
 
 def _plain(value: Any) -> Any:

@@ -7,9 +7,9 @@ import polars as pl
 
 from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.definition import FormDefinition, FormRule, Question
+from collect_pipelines.forms.rule_findings import rule_finding
 from collect_pipelines.model import Finding
 from collect_pipelines.validation.batch_rules import BATCH_KINDS, Measure, join_below, measured
-from collect_pipelines.validation.findings import rule_finding
 from collect_pipelines.validation.profiles import Profile, joined, profile_of
 from collect_pipelines.validation.uniques import Entry, Register, UniqueRule, digests, uniques_of
 from collect_pipelines.validation.values import rule_value
@@ -119,7 +119,7 @@ class Whole:
         """What is said about a row that shares its answers with an earlier response."""
         definition = self.versions[self.frame["_version"][row]]
         rule = next(rule for unique, rule in uniques_of(definition).items() if unique.key == key)
-        return rule_finding(definition, rule, rule.questions or rule.unique, earlier=self.rivals[row][key])
+        return rule_finding(definition, rule, rule.questions or rule.unique, definition.languages[0], earlier=self.rivals[row][key])
 
     def _looked_at(self) -> list[tuple[Question, pl.Expr | None]]:
         keys = dict.fromkeys(rule.complete or rule.distribution or "" for rule in self.rules if rule.kind != "volume")
