@@ -110,7 +110,8 @@ def test_a_constraint_that_is_no_bound_is_a_rule(tmp_path: Path, kind: str, text
     form, notes = constrained(tmp_path, kind, text)
 
     assert [rule.expression for rule in form.rules] == ([wanted] if wanted else [])
-    assert bool(notes) == (wanted is None)
+    assert any(note.cell for note in notes) == (wanted is None)
+    assert any("midnight UTC" in note.message for note in notes) == ("today()" in (wanted or ""))
 
 
 UNTRANSLATABLE = [

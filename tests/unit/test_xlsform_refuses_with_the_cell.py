@@ -339,6 +339,15 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     assert len(refused(lambda: read(tmp_path, survey, YES_NO))) >= 3
 
 
+def test_more_faults_than_anybody_reads_are_not_looked_for(tmp_path: Path) -> None:
+    survey = [["type", "name", "label"], *(["txt", f"q{n}", "Q"] for n in range(5_000))]
+
+    with pytest.raises(FormInvalid, match=r"^More than 100 faults in ") as caught:
+        read(tmp_path, survey)
+
+    assert len(caught.value.problems) == 100
+
+
 def test_csv_and_xls_tell_their_own_rows(tmp_path: Path) -> None:
     survey = [*SURVEY, [], [], ["txt", "b", "B"]]
 

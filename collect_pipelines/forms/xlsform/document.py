@@ -89,7 +89,7 @@ class Reading:
         for item, document in documents.items():
             logic.read(item, document)
         logic.finish(documents)
-        self._tell_in_sum()
+        self._tell_in_sum(logic.rules)
         questions = _nested(self.survey.items, documents)
         questions, places = patched_questions(questions, self.survey.items, self.added, self.findings)
         whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, logic.rules)
@@ -167,12 +167,19 @@ class Reading:
                 found[f"{column.name}::{tag}" if tag else column.name] = row.cells[column.header]
         return found
 
-    def _tell_in_sum(self) -> None:
+    def _tell_in_sum(self, rules: Sequence[Document]) -> None:
         """What concerns many rows alike is told once."""
         calculated = sum(bool(self.survey.text(item, "calculation")) for item in self.survey.every())
         if calculated:
             self.findings.note(
                 None, f"{_counted(calculated, 'calculation')} kept, not computed here: the client that collects sends the value"
+            )
+        on_days = sum("today()" in rule["expression"] for rule in rules)
+        if on_days:
+            self.findings.note(
+                None,
+                f"{_counted(on_days, 'rule')} made with today(): a day begins at midnight UTC here, and where the client is for it; "
+                "allow a day more where people answer near one of the two",
             )
         for row in self.survey.external:
             self.findings.note(

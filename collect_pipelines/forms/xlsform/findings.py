@@ -6,7 +6,8 @@ from collect_pipelines.errors import FormInvalid
 
 __all__ = ["Cell", "Findings", "Note"]
 
-MAX_PROBLEMS = 100  # more are not read by a person; the rest shows after the next round
+MAX_PROBLEMS = 100  # more are not read by a person, and looking for what was meant takes time; the rest shows after the next round
+MAX_NOTES = 2_000  # two for each question a form may have
 MAX_QUOTED = 200  # characters of a cell's text repeated in a note
 _FIX = "Correct the cells named above and import again; docs/xlsform.md explains what is understood."
 
@@ -59,13 +60,15 @@ class Findings:
     def note(self, cell: Cell | None, message: str, text: str = "") -> None:
         """Something kept and told."""
         found = Note(cell, message, text)
-        if found not in self.notes[-1:]:
+        if found not in self.notes[-1:] and len(self.notes) < MAX_NOTES:
             self.notes.append(found)
 
     def fault(self, cell: Cell | None, message: str) -> None:
-        """Something that refuses the workbook."""
+        """Something that refuses the workbook. Raises FormInvalid when there is enough to correct already."""
         if (cell, message) not in self.faults:
             self.faults.append((cell, message))
+        if len(self.faults) > MAX_PROBLEMS:
+            raise self.refused()
 
     def stop_if_faulty(self) -> None:
         """Raises FormInvalid with every fault found so far, if there is one."""
@@ -76,10 +79,11 @@ class Findings:
         """The error that tells every fault."""
         problems = [f"{self.source}: {cell}: {message}" if cell else f"{self.source}: {message}" for cell, message in self.faults]
         shown = problems[:MAX_PROBLEMS]
-        count = "One fault" if len(problems) == 1 else f"{len(problems)} faults"
+        count = "One fault" if len(problems) == 1 else f"{len(shown)} faults"
+        count = f"More than {count}" if len(problems) > len(shown) else count
         return FormInvalid(f"{count} in {shown[0]}" + (" ..." if len(problems) > 1 else ""), problems=shown, fix=_FIX)
 
     def refusal(self, message: str, cell: Cell | None = None) -> FormInvalid:
         """The error for a fault after which nothing more can be read."""
-        self.fault(cell, message)
+        self.faults.append((cell, message))
         return self.refused()

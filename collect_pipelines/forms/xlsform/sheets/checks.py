@@ -47,7 +47,7 @@ def tell_about_lists(survey: Survey, lists: Lists, findings: Findings) -> None:
 def tell_about_size(survey: Survey, findings: Findings) -> None:
     if len(survey.every()) > MAX_QUESTIONS:
         last = survey.every()[MAX_QUESTIONS]
-        findings.fault(survey.cell(last, "name"), f"the form has more than {MAX_QUESTIONS:,} questions; split it")
+        raise findings.refusal(f"the form has more than {MAX_QUESTIONS:,} questions; split it", survey.cell(last, "name"))
     if not survey.items and not findings.faults:
         findings.fault(Cell("survey"), "has no questions; a row needs at least a type and a name")
 

@@ -21,7 +21,8 @@ class _Choice:
     row: Row
     code: str
     label: dict[str, str]
-    attributes: dict[str, list[str]]
+    attributes: dict[str, dict[str, None]]
+    """Values by column, in order."""
     media: dict[str, dict[str, str]]
 
 
@@ -79,7 +80,7 @@ def _choice(row: Row, columns: Columns, texts: Texts, findings: Findings) -> _Ch
         findings.fault(place, _bad_code(code))
         return None
     media = {name: found for name in MEDIA if (found := texts.read(columns, row, name))}
-    attributes: dict[str, list[str]] = {}
+    attributes: dict[str, dict[str, None]] = {}
     for column in columns.others():
         text = row.cells.get(column.header, "")
         if len(text) > MAX_ATTRIBUTE or len(column.header) > MAX_ATTRIBUTE:
@@ -87,7 +88,7 @@ def _choice(row: Row, columns: Columns, texts: Texts, findings: Findings) -> _Ch
                 Cell(columns.sheet.name, row.number, column.header[:80]), f"has more than {MAX_ATTRIBUTE} characters; shorten it"
             )
         elif text:
-            attributes[column.header] = [text]
+            attributes[column.header] = {text: None}
     return _Choice(row, code, texts.read(columns, row, "label"), attributes, media)
 
 
@@ -114,13 +115,14 @@ def _merge(known: _Choice, choice: _Choice, columns: Columns, duplicates: bool, 
         findings.fault(place, f"{taken} and differs in {' and '.join(differing)}; it can belong to several values of one column only")
     for name in differing:
         if name in known.attributes and name in choice.attributes:
-            known.attributes[name] += [value for value in choice.attributes[name] if value not in known.attributes[name]]
+            known.attributes[name] |= choice.attributes[name]
 
 
 def _document(choice: _Choice) -> dict[str, Any]:
     found: dict[str, Any] = {"code": choice.code, "label": choice.label or {"": choice.code}}
     if choice.attributes:
-        found["attributes"] = {name: values[0] if len(values) == 1 else values for name, values in choice.attributes.items()}
+        values = {name: list(several) for name, several in choice.attributes.items()}
+        found["attributes"] = {name: several[0] if len(several) == 1 else several for name, several in values.items()}
     return found
 
 
