@@ -200,6 +200,18 @@ def test_a_form_edited_after_import_is_exported_as_it_is_now(tmp_path: Path) -> 
     assert plain(again(tmp_path, form)) == plain(form)
 
 
+def test_a_changed_rule_of_a_question_with_a_long_key_is_exported_as_it_is_now(tmp_path: Path) -> None:
+    name = "k" * 62
+    survey = [["type", "name", "label", "constraint"], ["integer", "n", "N"], ["integer", name, "K", ".>${n}"]]
+    document = plain(read(tmp_path, survey).definition)
+    document["rules"][0]["expression"] = f"{name} > n + 1"
+    form = FormDefinition.model_validate(document)
+    (tmp_path / "now.xlsx").write_bytes(export_form(form, "xlsform").content)
+
+    assert cells(load_workbook(tmp_path / "now.xlsx")["survey"])[1]["constraint"] == "${n} = '' or . > ${n} + 1"
+    assert plain(again(tmp_path, form)) == plain(form)
+
+
 def test_an_xform_binds_every_question(tmp_path: Path) -> None:
     form = import_form(xlsx(tmp_path, survey=SURVEY, choices=CHOICES, settings=SETTINGS)).definition
 

@@ -5,7 +5,7 @@ Import, from a file to a definition:
 
     reading          the file as text, by what it is: `archive` looks before a library may open it, `files` has a module per kind of file
     sheets           what every sheet says: columns, types, names, questions, choices, languages, settings, and our own sheet `collect`
-    expressions      XPath as bounds and rules: `xpath` reads, `translation` translates, `logic` puts the outcome into a question or a rule
+    expressions      XPath as bounds and rules: `xpath` reads, `translation` translates, `logic` puts it into questions and `rules`
     pyxform_verdict  what pyxform says against the workbook
     document         all of it together, as a form file has it; `importing` makes the definition of it
     findings         what is told on the way, each with its cell

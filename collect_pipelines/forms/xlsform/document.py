@@ -7,6 +7,7 @@ from typing import Any
 from collect_pipelines.forms.faults import Place, key_fault
 from collect_pipelines.forms.xlsform.expressions.answers import Answer, Answers
 from collect_pipelines.forms.xlsform.expressions.logic import Logic
+from collect_pipelines.forms.xlsform.expressions.rules import Rules
 from collect_pipelines.forms.xlsform.files.book import Book, Row
 from collect_pipelines.forms.xlsform.findings import Cell, Findings
 from collect_pipelines.forms.xlsform.pyxform_verdict import judge
@@ -85,14 +86,15 @@ class Reading:
         documents = {item: self._question(item) for item in self.survey.every()}
         self.findings.stop_if_faulty()
         answers = Answers.of(answer for item, document in documents.items() if (answer := _answer(item, document)))
-        logic = Logic(self.survey, answers, self.texts, self.findings)
+        rules = Rules(self.survey, answers, self.findings)
+        logic = Logic(self.survey, answers, self.texts, self.findings, rules)
         for item, document in documents.items():
             logic.read(item, document)
         logic.finish(documents)
-        self._tell_in_sum(logic.rules)
+        self._tell_in_sum(rules.found)
         questions = _nested(self.survey.items, documents)
         questions, places = patched_questions(questions, self.survey.items, self.added, self.findings)
-        whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, logic.rules)
+        whole = self._form(form or slug_of(self.settings.get("form_id") or fallback), questions, rules.found)
         whole = patched_form(whole, self.added, answers.plain, self.findings)
         return ({**whole, "form": form} if form else whole), places
 

@@ -12,6 +12,7 @@ from collect_pipelines.forms.xlsform.export.expressions import LOGIC_COLUMNS, Ex
 from collect_pipelines.forms.xlsform.export.layout import Layout, Written, layout_of
 from collect_pipelines.forms.xlsform.export.sheets import book_of_definition
 from collect_pipelines.forms.xlsform.expressions.bounds import BOUNDS
+from collect_pipelines.forms.xlsform.expressions.rules import rule_name
 from collect_pipelines.forms.xlsform.files.book import Book
 from collect_pipelines.forms.xlsform.files.writing import xlsx_of
 from collect_pipelines.forms.xlsform.findings import Findings
@@ -91,7 +92,7 @@ def _stale(layout: Layout, book: Book, kept: set[tuple[str, str]]) -> set[tuple[
         ):
             if (item.path, column) not in kept:
                 continue
-            name = f"{item.question.key}_{what}"
+            name = rule_name(item.question.key, what)
             moved = what and name in rules and (name not in wanted or wanted[name].expression != rules[name]["expression"])
             if moved or any(found.get(field) != target.get(field) for field in fields):
                 stale.add((item.path, column))

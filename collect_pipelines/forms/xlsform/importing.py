@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.faults import Faults, Place, spell
 from collect_pipelines.forms.xlsform.document import Document, Reading, reading_of
-from collect_pipelines.forms.xlsform.expressions.logic import rule_name
+from collect_pipelines.forms.xlsform.expressions.rules import rule_name
 from collect_pipelines.forms.xlsform.findings import Cell, Findings, Note
 from collect_pipelines.forms.xlsform.reading import need_pyxform, read_book
 from collect_pipelines.forms.xlsform.sheets.survey import Item, Survey

@@ -1,40 +1,30 @@
 """The expressions of the survey sheet: relevant, constraint, required, choice_filter and repeat_count as fields and rules of ours."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.errors import RuleInvalid
-from collect_pipelines.forms.faults import MAX_ROWS, MAX_RULE_MESSAGE, MAX_RULE_NAME, MAX_RULE_QUESTIONS, MAX_RULES
+from collect_pipelines.forms.faults import MAX_ROWS
 from collect_pipelines.forms.xlsform.expressions.answers import Answers
 from collect_pipelines.forms.xlsform.expressions.bounds import bounds_of
 from collect_pipelines.forms.xlsform.expressions.canonical import constraint_cell, count_cell, filter_cell, negated
 from collect_pipelines.forms.xlsform.expressions.cascades import chosen_by
 from collect_pipelines.forms.xlsform.expressions.missing import may_break_without, without_idle_guards
 from collect_pipelines.forms.xlsform.expressions.operands import joined
+from collect_pipelines.forms.xlsform.expressions.rules import Rules
 from collect_pipelines.forms.xlsform.expressions.translation import Translator
 from collect_pipelines.forms.xlsform.expressions.writing import xpath_of
 from collect_pipelines.forms.xlsform.expressions.xpath import Number, Untranslatable, parse
 from collect_pipelines.forms.xlsform.findings import Findings
 from collect_pipelines.forms.xlsform.sheets.languages import Texts
 from collect_pipelines.forms.xlsform.sheets.survey import Item, Survey, truth
-from collect_pipelines.rules.nodes import Field, Literal, Node, call, keys, unparse
+from collect_pipelines.rules.nodes import Field, Literal, Node, call, unparse
 from collect_pipelines.rules.nodes import field as answer_field
 
-__all__ = ["Logic", "rule_name"]
+__all__ = ["Logic"]
 
 _KEPT = "it is kept in metadata.xlsform"
 Document = dict[str, Any]
-
-
-def rule_name(key: str, what: str) -> str:
-    """The name of the rule that a cell of a question becomes."""
-    name = f"{key}_{what}"
-    if len(name) <= MAX_RULE_NAME:
-        return name
-    mark = hashlib.sha256(key.encode()).hexdigest()[:6]
-    return f"{key[: MAX_RULE_NAME - len(what) - 8]}_{mark}_{what}"
 
 
 @dataclass(slots=True)
@@ -45,7 +35,7 @@ class Logic:
     answers: Answers
     texts: Texts
     findings: Findings
-    rules: list[Document] = field(default_factory=list)
+    rules: Rules
     _sure: set[str] = field(default_factory=set)
     """Questions that always have an answer, once all rows are read."""
     _later: list[Callable[[], None]] = field(default_factory=list)
@@ -90,7 +80,7 @@ class Logic:
             return
         try:
             root = Translator(self.answers, None, item.repeats()).condition(parse(text))
-            expression = self._checked(root, item.repeats())
+            expression = self.rules.checked(root, item.repeats())
         except Untranslatable as exc:
             told = f"speaks of {exc}, which has no counterpart here; {_KEPT}. What it covers counts as asked, and is never required"
             self.findings.note(self.survey.cell(item, "relevant"), told + "; write `relevant` into the form file if it should be", text)
@@ -138,8 +128,8 @@ class Logic:
             relevance = [node for one in (*reversed(list(item.around())), item) if (node := self._relevance.get(one)) is not None]
             parts = [negated(part) for part in (*relevance, condition)]
             own = call("answered", self._own(item))
-            said = self._said(item, "required_message", messages)
-            self._rule(item, "required", joined("||", [*parts, own]), said)
+            said = self.rules.sayable(item, "required_message", messages)
+            self.rules.add(item, "required", joined("||", [*parts, own]), said)
             self._keep_unless(document, "required", text, lambda: xpath_of(condition, self.answers, item.key))
         except Untranslatable as exc:
             told = f"speaks of {exc}, which has no counterpart here" if not text.isalpha() else "is neither yes nor no; write one of them"
@@ -176,8 +166,8 @@ class Logic:
         said: Mapping[str, str] = {}
         ruled = rest is not None and rest != Literal(True, "boolean")
         if rest is not None and ruled:
-            said = self._said(item, "constraint_message", messages)
-            self._rule(item, "constraint", rest, said)
+            said = self.rules.sayable(item, "constraint_message", messages)
+            self.rules.add(item, "constraint", rest, said)
         for name, value in fields.items():
             known = document.get(name)
             low = name.startswith("min")
@@ -218,7 +208,7 @@ class Logic:
             wanted = Translator(self.answers, None, item.repeats()).value(node)
             wanted = wanted if wanted.type == "integer" else call("int", wanted) if wanted.type in ("text", "decimal") else wanted
             root = call("==", call("size", answer_field(item.key, "rows")), wanted)
-            self._rule(item, "count", root, {})
+            self.rules.add(item, "count", root, {})
             self._keep_unless(document, "repeat_count", text, lambda: count_cell(root, None, None, self.answers, item.key))
         except (Untranslatable, ValueError) as exc:
             told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and any number of rows up to {MAX_ROWS:,} is accepted"
@@ -233,35 +223,6 @@ class Logic:
             same = False
         if not same:
             _keep(document, name, text)
-
-    def _rule(self, item: Item, what: str, root: Node, messages: Mapping[str, str]) -> None:
-        if len(self.rules) >= MAX_RULES:
-            raise Untranslatable(f"one rule more than the {MAX_RULES} a form may have")
-        rule: Document = {"name": rule_name(item.key, what), "expression": self._checked(root, item.repeats())}
-        if messages:
-            rule["message"] = dict(messages)
-        named = keys(root)
-        if named[:1] != (item.key,):
-            rule["questions"] = [item.key, *(key for key in named if key != item.key)][:MAX_RULE_QUESTIONS]
-        self.rules.append(rule)
-
-    def _said(self, item: Item, column: str, messages: Mapping[str, str]) -> Mapping[str, str]:
-        """The messages a rule can have."""
-        if all(len(message) <= MAX_RULE_MESSAGE for message in messages.values()):
-            return messages
-        told = f"has more than {MAX_RULE_MESSAGE:,} characters, so the rule has a sentence of ours; shorten it"
-        self.findings.note(self.survey.cell(item, column), told)
-        return {}
-
-    def _checked(self, root: Node, around: tuple[str, ...]) -> str:
-        from collect_pipelines.rules.language import check
-
-        text = unparse(root)
-        try:
-            check(text, self.answers.types(around))
-        except RuleInvalid as exc:
-            raise Untranslatable(f"something a rule can't say ({exc.problems[0].message if exc.problems else exc.message})") from exc
-        return text
 
     def _own(self, item: Item) -> Field:
         own = self.answers.types(item.repeats()).get(item.key)
