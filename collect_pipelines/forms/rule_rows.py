@@ -1,12 +1,11 @@
 """The values a rule of the form is judged with: those of the response, or of each row of its repeat with what is around it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.forms.definition import FormDefinition
-from collect_pipelines.rules.nodes import ValueType
-from collect_pipelines.rules.values import value_of
+from collect_pipelines.rules.values import reader_of
 
 __all__ = ["RowValues", "RuleRows"]
 
@@ -20,11 +19,15 @@ class _Level:
 
     repeat: str
     """Key of the repeat; empty for the response."""
-    reads: tuple[tuple[str, ValueType, str], ...]
-    """Key, type as a value and type of each question that is looked at here."""
+    reads: tuple[tuple[str, Callable[[Any], Any]], ...]
+    """Key of each question that is looked at here, and what makes a value of an answer to it."""
 
     def values(self, answers: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
-        return {**outer, **{key: value_of(value_type, kind, answers.get(key)) for key, value_type, kind in self.reads}}
+        values = dict(outer)
+        for key, read in self.reads:
+            answer = answers.get(key)
+            values[key] = None if answer is None else read(answer)
+        return values
 
 
 class RuleRows:
@@ -32,9 +35,9 @@ class RuleRows:
 
     def __init__(self, form: FormDefinition, repeats: Sequence[str], keys: Iterable[str]) -> None:
         """repeats: keys of the repeats, outermost first; none for rules of the response itself. keys: the questions looked at."""
-        types, wanted = form.checked.types, tuple(dict.fromkeys(keys))
+        types, repeats_of, wanted = form.checked.types, form.checked.repeats, tuple(dict.fromkeys(keys))
         self._levels = tuple(
-            _Level(repeat, tuple((key, types[key], form.every[key].type) for key in wanted if len(form.checked.repeats[key]) == depth))
+            _Level(repeat, tuple((key, reader_of(types[key], form.every[key].type)) for key in wanted if len(repeats_of[key]) == depth))
             for depth, repeat in enumerate(("", *repeats))
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 from collect_pipelines.rules.operations import ValueType
 
-__all__ = ["INTEGER_HIGH", "INTEGER_LOW", "OTHER_PREFIX", "value_of"]
+__all__ = ["INTEGER_HIGH", "INTEGER_LOW", "OTHER_PREFIX", "reader_of", "value_of"]
 
 INTEGER_LOW, INTEGER_HIGH = -(2**63), 2**63 - 1
 OTHER_PREFIX = "other: "
@@ -23,11 +23,12 @@ def value_of(value_type: ValueType, question_type: str, answer: Any) -> Any:
     None when there is no answer: null, blank text, an empty list, and also an answer of another type than the question asks for (a
     finding of its own).
     """
-    if answer is None:
-        return None
-    if question_type == "hidden":
-        return _hidden(answer)
-    return _READERS[value_type](answer)
+    return None if answer is None else reader_of(value_type, question_type)(answer)
+
+
+def reader_of(value_type: ValueType, question_type: str) -> Callable[[Any], Any]:
+    """The same for an answer that is not null, chosen once for every answer to a question."""
+    return _hidden if question_type == "hidden" else _READERS[value_type]
 
 
 def _text(answer: Any) -> str | None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect_pipelines.checks.slang.folding import LONGEST, tokens_of
+from collect_pipelines.checks.slang.folding import LONGEST, LONGEST_REMEMBERED, REMEMBERED, remembered, tokens_of
 from collect_pipelines.checks.slang.lexicon import Term, term_fault
 from collect_pipelines.checks.slang.matching import Hit, Matcher, Options, in_language
-from collect_pipelines.checks.slang.romanised import MAX_READINGS, romanisations, spoken
+from collect_pipelines.checks.slang.romanised import MAX_READINGS, all_spoken, romanisations, spoken
 from collect_pipelines.checks.slang.scripts import script_of
 
 ZWJ, ZWNJ = "\u200d", "\u200c"
@@ -285,6 +285,28 @@ def test_no_text_grows_much_by_folding() -> None:
     assert len(tokens_of("a" + "\u0301\u0316" * 2_500).text) <= LONGEST + 2  # else its marks are put in order for 20 ms
 
 
+def test_words_seen_lately_are_remembered_singly_and_within_bounds() -> None:
+    asked: list[str] = []
+
+    def change(word: str) -> str:
+        asked.append(word)
+        return word.upper()
+
+    changed = remembered(change)
+    long = "l" * (LONGEST_REMEMBERED + 1)
+    assert changed(["a", long, "a"]) == changed(["a", long, "a"]) == ["A", long.upper(), "A"]
+    assert asked == ["a", long, long]
+    changed([str(number) for number in range(REMEMBERED)])
+    asked.clear()
+    changed(["a", long])
+    assert asked == ["a", long]  # newer words took its place
+
+
+def test_words_of_rare_scripts_are_as_whole_as_others() -> None:
+    adlam = "\U0001e900\U0001e944\U0001e922"  # letters and a sign beyond the first 65,536
+    assert tokens_of(f"x{adlam}y {adlam}. 牛{adlam}").text == f" x{adlam.casefold()}y {adlam.casefold()} . 牛 {adlam.casefold()} "
+
+
 LETTERS = (
     "कखजगडतयर\u093c\u094d\u093e\u093f\u0941\u0902மசதன\u0bcd\u0bbeআডক\u09cd\u09beల\u0c4dాaAcimtuйИßé\u0301ıＡ①กี牛😀👩🏽 -'.,_$4" + ZWJ + ZWNJ
 )
@@ -298,8 +320,8 @@ def points_at_a_spelling(text: str, hit: Hit) -> bool:
     part = tokens_of(text[hit.start : hit.end])
     if hit.how == "written":
         return part.text in [one.text for one in spellings]
-    keys = {one.changed(spoken).text.strip() for one in spellings} | {key for one in spellings for key in romanisations(one.text)}
-    return part.changed(spoken).text.strip() in keys
+    keys = {one.changed(all_spoken).text.strip() for one in spellings} | {key for one in spellings for key in romanisations(one.text)}
+    return part.changed(all_spoken).text.strip() in keys
 
 
 @settings(max_examples=200, deadline=None)

@@ -4,12 +4,11 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from collect_pipelines.checks.slang.scripts import EMOJI, IGNORABLE, SKIN, UNSPACED, marks
 
-__all__ = ["Tokens", "fold", "tokens_of"]
+__all__ = ["Tokens", "fold", "remembered", "tokens_of"]
 
 # In Devanagari the nukta is often left out and never makes another word for a reader; in Bengali it makes other letters.
 _NUKTA = {0x093C: None, 0x0929: 0x0928, 0x0931: 0x0930, 0x0934: 0x0933}
@@ -20,6 +19,8 @@ _SURROGATES = dict.fromkeys(range(0xD800, 0xE000))  # half a character, which no
 _AFTER = {**_NUKTA, **_ARABIC_STYLE, **_APOSTROPHES, **_SURROGATES, 0x20: None}
 
 LONGEST = 200  # code points of a word that are read: twice the longest term; ordering the marks of a word takes the square of them
+REMEMBERED = 8_192  # words of one kind; most of what people write in a few languages
+LONGEST_REMEMBERED = 64  # code points; longer ones are seldom written twice
 _SENTENCES = "\ufdfa\ufdfb"  # one sign each that NFKC writes out as many words; no other becomes more than six letters
 
 _IGNORED = re.compile(f"[{IGNORABLE}{_SENTENCES}]")
@@ -28,7 +29,6 @@ _UNSETTLED = re.compile(f"[{IGNORABLE}{''.join(re.escape(chr(code)) for code in 
 _ASCII_TOKENS = re.compile(r"[a-z0-9]+|[^\sa-z0-9_-]")
 
 
-@dataclass(frozen=True, slots=True)
 class Tokens:
     """
     A text cut into tokens: words, single signs, and single letters of scripts without spaces.
@@ -37,37 +37,68 @@ class Tokens:
     it exactly where it stands as whole words. Spaces, hyphens and `_` separate words and are not kept.
     """
 
-    text: str
-    places: list[int]
-    """Where each token begins in `text`."""
-    spans: list[tuple[int, int]]
-    """Where each token begins and ends in the original, in code points."""
+    __slots__ = ("_places", "_places_read", "_spans", "_words", "text")
+
+    def __init__(self, words: list[str], spans: Callable[[], list[tuple[int, int]]]) -> None:
+        """
+        words: each token as it is compared; an empty one is left out. spans: where each begins and ends in the original, in code
+        points. They are asked for when something is found, which is seldom: places of all tokens cost more than looking for terms.
+        """
+        self.text = f" {' '.join(words) if all(words) else ' '.join(filter(None, words))} "
+        self._words, self._spans = words, spans
+        self._places_read: tuple[list[int], list[tuple[int, int]]] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The place in the original of a match in `text`, its outer spaces included in the match."""
-        first = bisect_right(self.places, start + 1) - 1
-        last = bisect_right(self.places, end - 2) - 1
-        return self.spans[first][0], self.spans[last][1]
+        places, spans = self._places_read or self._read_places()
+        first = bisect_right(places, start + 1) - 1
+        last = bisect_right(places, end - 2) - 1
+        return spans[first][0], spans[last][1]
 
-    def changed(self, change: Callable[[str], str]) -> "Tokens":
-        """The same tokens, each as `change` rewrites it; those it empties are left out."""
-        words = [change(word) for word in self.text[1:-1].split(" ")] if self.places else []
-        return _tokens([(word, span) for word, span in zip(words, self.spans, strict=True) if word])
+    def changed(self, change: Callable[[list[str]], list[str]]) -> "Tokens":
+        """The same tokens as `change` rewrites them, one for one; those it empties are left out."""
+        return Tokens(change(self._words), self._spans)
+
+    def _read_places(self) -> tuple[list[int], list[tuple[int, int]]]:
+        """Where each token begins in `text`, and its span."""
+        places, spans = [], []
+        place = 1
+        for word, span in zip(self._words, self._spans(), strict=True):
+            if word:
+                places.append(place)
+                spans.append(span)
+                place += len(word) + 1
+        self._places_read = places, spans
+        return places, spans
 
 
 def tokens_of(text: str) -> Tokens:
     """The text as the search compares it. Linear in its length."""
     if text.isascii():
-        return _tokens([(match[0], match.span()) for match in _ASCII_TOKENS.finditer(text.lower())])
-    if _is_folded(text):
-        return _tokens([(match[0][:LONGEST], match.span()) for match in _tokenizer().finditer(text)])
-    found = []
-    for match in _tokenizer().finditer(text):
-        token = match[0][:LONGEST]
-        folded = fold(token) if len(token) > 1 else _fold_sign(token)
-        if folded:
-            found.append((folded, match.span()))
-    return _tokens(found)
+        tokenizer, text = _ASCII_TOKENS, text.lower()
+        words = tokenizer.findall(text)
+    else:
+        tokenizer = _tokenizer()
+        words = [word[:LONGEST] for word in tokenizer.findall(text)]
+        if not _is_folded(text):
+            words = _all_folded(words)
+    return Tokens(words, lambda: [match.span() for match in tokenizer.finditer(text)])
+
+
+def remembered(change: Callable[[str], str]) -> Callable[[list[str]], list[str]]:
+    """
+    The function for each of many words, faster for words that were seen lately: people write the same words again and again.
+
+    Words are remembered singly and in memory alone, at most 8,192 of at most 64 code points: some 6 MB when all are as long as that.
+    """
+    known = lru_cache(maxsize=REMEMBERED)(change)
+
+    def changed(words: list[str]) -> list[str]:
+        if max(map(len, words), default=0) <= LONGEST_REMEMBERED:
+            return list(map(known, words))
+        return [known(word) if len(word) <= LONGEST_REMEMBERED else change(word) for word in words]
+
+    return changed
 
 
 def fold(word: str) -> str:
@@ -90,19 +121,7 @@ def _is_folded(text: str) -> bool:
     return unicodedata.is_normalized("NFKC", text) and not _UNSETTLED.search(text) and text.casefold() == text
 
 
-@lru_cache(maxsize=8_192)
-def _fold_sign(sign: str) -> str:
-    """Texts of pictures, punctuation or Han are one token per sign."""
-    return fold(sign)
-
-
-def _tokens(found: list[tuple[str, tuple[int, int]]]) -> Tokens:
-    places = []
-    place = 1
-    for word, _ in found:
-        places.append(place)
-        place += len(word) + 1
-    return Tokens(f" {' '.join(word for word, _ in found)} ", places, [span for _, span in found])
+_all_folded = remembered(fold)
 
 
 @cache
@@ -111,13 +130,22 @@ def _tokenizer() -> re.Pattern[str]:
     circled = "\u24b6-\u24e9\U0001f130-\U0001f149"  # signs that NFKC reads as letters
     hung = f"{marks()}{IGNORABLE}"
     joined = rf"[{hung}]"
+    # One class of 65,536 bits for what nearly all words consist of: letters and signs in turn take twice the time.
+    common = _ranges(rf"(?:{letter}|[{hung}{circled}])+")
+    rare = rf"(?=[\U00010000-\U0010ffff])(?:{letter}|[{hung}{circled}])"
     picture = rf"[{EMOJI}][{hung}{SKIN}]*"
     flags = r"[\U0001f1e6-\U0001f1ff]"
     return re.compile(
         # Promise of docs/slang.md: vowel signs, viramas and invisible signs belong to the word they stand in.
-        rf"(?:{letter}|[{circled}]){letter}*(?:[{hung}{circled}]+{letter}*)*"
+        rf"(?:{letter}|[{circled}])[{common}]*(?:{rare}[{common}]*)*"
         rf"|[{UNSPACED}]{joined}*"
         rf"|{flags}{flags}"
         rf"|{picture}(?:(?<=\u200d){picture})*"
         rf"|[^\s_\-\u2010\u2011\ufe63\uff0d]{joined}*"
     )
+
+
+def _ranges(runs: str) -> str:
+    """What the expression matches of the 65,536 characters that nearly all texts are written with, as ranges for a character class."""
+    every = "".join(map(chr, range(0x10000)))
+    return "".join(f"{run[0][0]}-{run[0][-1]}" for run in re.finditer(runs, every))

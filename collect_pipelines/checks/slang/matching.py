@@ -8,7 +8,7 @@ from unicodedata import category
 
 from collect_pipelines.checks.slang.folding import Tokens, tokens_of
 from collect_pipelines.checks.slang.lexicon import Term
-from collect_pipelines.checks.slang.romanised import LATIN, MIN_LETTERS, ROMANISED_LANGUAGES, romanisations, spoken
+from collect_pipelines.checks.slang.romanised import LATIN, MIN_LETTERS, ROMANISED_LANGUAGES, all_spoken, romanisations
 from collect_pipelines.checks.slang.scripts import script_of
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Matcher:
         self._written = _index(written)
         self._romanised = _index(romanised)
         self._languages = {term.language for entries in (*written.values(), *romanised.values()) for term in entries}
+        self._typed = {term.language for entries in romanised.values() for term in entries}
+        """Languages of terms that are found by their sound."""
         self._tongues: dict[tuple[str, ...], Mapping[str, int]] = {}
 
     def find(self, text: str, languages: Sequence[str]) -> list[Hit]:
@@ -114,8 +116,8 @@ class Matcher:
     def _passes(self, text: str, tokens: Tokens, languages: Mapping[str, int]) -> Iterator[Hit]:
         if self._written:
             yield from self._written.found(tokens, languages, "written")
-        if self._romanised and LATIN.search(tokens.text):
-            yield from self._romanised.found(tokens.changed(spoken), languages, "romanised")
+        if self._romanised and not self._typed.isdisjoint(languages) and LATIN.search(tokens.text):
+            yield from self._romanised.found(tokens.changed(all_spoken), languages, "romanised")
         if self._written and self._options.repeats and _RUN.search(tokens.text):
             for kept in (r"\1\1", r"\1"):
                 yield from self._written.found(tokens.changed(_shortener(kept)), languages, "repeats")
@@ -154,7 +156,7 @@ def _keys(language: str, tokens: Sequence[Tokens], least: int) -> list[str]:
     keys: dict[str, None] = {}
     for one in tokens:
         if script_of(one.text) == "Latn":
-            keys[one.changed(spoken).text.strip()] = None
+            keys[one.changed(all_spoken).text.strip()] = None
         else:
             keys.update(dict.fromkeys(romanisations(one.text)))
     return [f" {key} " for key in keys if _letters(key) >= least]
@@ -174,8 +176,8 @@ def _without_leet(word: re.Match[str]) -> str:
     return word[0].translate(_LEET) if _LEET_PAIR.search(word[0]) else word[0]
 
 
-def _shortener(kept: str) -> Callable[[str], str]:
-    return lambda word: _RUN.sub(kept, word)
+def _shortener(kept: str) -> Callable[[list[str]], list[str]]:
+    return lambda words: [_RUN.sub(kept, word) for word in words]
 
 
 def _outermost(hits: Iterable[Hit]) -> list[Hit]:

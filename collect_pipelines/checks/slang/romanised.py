@@ -4,7 +4,9 @@ import re
 import unicodedata
 from functools import cache
 
-__all__ = ["LATIN", "ROMANISED_LANGUAGES", "romanisations", "spoken"]
+from collect_pipelines.checks.slang.folding import remembered
+
+__all__ = ["LATIN", "ROMANISED_LANGUAGES", "all_spoken", "romanisations", "spoken"]
 
 ROMANISED_LANGUAGES = frozenset({"as", "bn", "gu", "hi", "kn", "mai", "ml", "mr", "ne", "or", "pa", "ta", "te"})
 """Languages that are often typed in Latin letters, without one agreed spelling."""
@@ -54,6 +56,10 @@ def spoken(word: str) -> str:
             return word
         word = plain
     return _KEY_RULES.sub(_simpler, word) if word.isalpha() else word
+
+
+all_spoken = remembered(spoken)
+"""The key of each of many words."""
 
 
 def _simpler(match: re.Match[str]) -> str:

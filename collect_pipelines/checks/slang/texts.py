@@ -29,27 +29,32 @@ def own_texts(questions: Sequence[Question], answers: Mapping[str, Any], only: f
     only: keys of the questions to look at; empty is all. The key of a repeat or group takes in what is inside.
     """
     for question in questions:
-        inside = frozenset() if question.key in only else only
-        value = answers.get(question.key)
-        if question.type == "group":
-            yield from own_texts(question.questions, answers, inside, prefix)
-        elif question.type == "repeat" and isinstance(value, list):
-            for index, row in enumerate(value):
+        kind = question.type
+        if kind in OWN_WORDS:
+            value = answers.get(question.key)
+            if value and (not only or question.key in only):
+                for text in _words(kind, value):
+                    yield OwnText(prefix + question.key, question, text)
+        elif kind == "group":
+            yield from own_texts(question.questions, answers, _inside(question, only), prefix)
+        elif kind == "repeat":
+            rows = answers.get(question.key)
+            for index, row in enumerate(rows if isinstance(rows, list) else ()):
                 if isinstance(row, dict):
-                    yield from own_texts(question.questions, row, inside, f"{prefix}{question.key}[{index}].")
-        elif value and question.type in OWN_WORDS and (not only or question.key in only):
-            for text in _words(question, value):
-                yield OwnText(prefix + question.key, question, text)
+                    yield from own_texts(question.questions, row, _inside(question, only), f"{prefix}{question.key}[{index}].")
 
 
-def _words(question: Question, value: Any) -> Iterator[str]:
-    if question.type in WRITTEN:
-        if isinstance(value, str):
-            yield value
-        return
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, dict) and isinstance(item.get("other"), str):
-            yield item["other"]
+def _inside(question: Question, only: frozenset[str]) -> frozenset[str]:
+    return frozenset() if question.key in only else only
+
+
+def _words(kind: str, value: Any) -> Sequence[str]:
+    if kind in WRITTEN:
+        return (value,) if isinstance(value, str) else ()
+    if isinstance(value, str):  # a code
+        return ()
+    items = value if isinstance(value, list) else [value]
+    return [item["other"] for item in items if isinstance(item, dict) and isinstance(item.get("other"), str)]
 
 
 def languages_of_city(form: FormDefinition, city: str | None, answers: Mapping[str, Any], otherwise: tuple[str, ...]) -> tuple[str, ...]:
