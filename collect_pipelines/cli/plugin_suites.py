@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from collect_pipelines import plugins
 from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.testing import CheckConformance
@@ -47,10 +49,12 @@ def suites_in(folder: Path) -> list[Suite]:
 
 
 def suite_of_kind(kind: str, config: Mapping[str, Any], form: Path | None = None) -> Suite:
-    """A suite for an installed check. Raises PluginError, Invalid or FormInvalid."""
+    """A suite for an installed check. Raises PluginError, FormInvalid, or Invalid when the check does not take the configuration."""
     if any(plugin.kind == kind for plugin in plugins.installed(plugins.DESTINATIONS)):
         raise Invalid(f"{kind!r} is a destination; the suite is for checks.", fix="`collect integrations test NAME` tries a destination.")
-    suite = _suite(plugins.load(plugins.CHECKS, kind), config)
+    made = plugins.load(plugins.CHECKS, kind)
+    _refuse_faulty(made, kind, config)
+    suite = _suite(made, config)
     if form is not None:
         from collect_pipelines.forms.reading import read_form
 
@@ -71,6 +75,19 @@ def run_suites(suites: Sequence[Suite]) -> Iterator[Result]:
             except Exception as exc:  # noqa: BLE001 - tests of a stranger may raise anything
                 failure = f"{type(exc).__name__}: {exc}"
             yield Result(made.check.__name__, name.removeprefix("test_").replace("_", " "), failure)
+
+
+def _refuse_faulty(made: Any, kind: str, config: Mapping[str, Any]) -> None:
+    """One sentence instead of a failure of nearly every requirement. Anything but a pydantic model is for the suite to judge."""
+    from collect_pipelines.checks.making import config_faults
+
+    try:
+        made.Config.model_validate(config)
+    except ValidationError as exc:
+        fix = f"Give --config as JSON, naming questions such as a_text, or those of --form; `collect plugins show {kind}` has the fields."
+        raise Invalid(f"The check {kind!r} can't be tried with this configuration: {config_faults(exc)}.", fix=fix) from exc
+    except Exception:  # noqa: BLE001, S110 - the suite names what an entry point lacks, requirement by requirement
+        pass
 
 
 def _suite(made: Any, config: Mapping[str, Any]) -> Suite:

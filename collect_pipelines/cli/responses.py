@@ -13,7 +13,7 @@ from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.front_door import FrontDoor, place_lines
 from collect_pipelines.cli.options import door_options, json_option, pass_settings
 from collect_pipelines.cli.output import emit, print_facts, print_json, say
-from collect_pipelines.cli.trace import read_attempts, wrong_in
+from collect_pipelines.cli.trace import read_attempts, told_by_code, wrong_in
 from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.settings import Settings
 
@@ -62,6 +62,8 @@ def submit(
     print_facts({name: value for name, value in answer.items() if not isinstance(value, list | dict)})
     for line in place_lines(answer.get("errors", ())):
         click.echo(f"  {line}")
+    for finding in [finding for one in answer.get("checks", ()) for finding in one.get("findings", ())]:
+        click.echo(f"  {finding['severity']} {finding['code']}: {finding['message']}")
     if not dry_run and "id" in answer:
         say(f"Next: collect trace {answer['id']}")
 
@@ -114,8 +116,12 @@ def show(settings: Settings, response_id: str, form: str | None, as_json: bool) 
     for one in entries:
         print_facts(
             {"form": one.form, "position": one.position, "revision": f"{one.revision} ({one.operation})", "received": one.received_at}
+            | ({"found": told_by_code(one.flags)} if one.flags else {})
         )
         print_facts({f"  {key}": value for key, value in (one.answers or {}).items()})
+        if one.answer_metadata:
+            click.echo("what checks noted of the answers:")
+            print_facts({f"  {key}": value for key, value in one.answer_metadata.items()})
 
 
 def ingest_url(settings: Settings) -> str:

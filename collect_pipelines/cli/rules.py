@@ -21,6 +21,7 @@ __all__ = ["command"]
 FILES = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 LAST = "last:"
 DONE = {"reject": "would have rejected", "flag": "would have flagged", "note": "would have noted"}
+FORM_FILES = (".yaml", ".yml", ".json")
 MOST_TEXT = 120  # characters of an expression in a table; `show` and --json have all of it
 
 definition_option = click.option(
@@ -39,10 +40,11 @@ def command() -> None:
 @json_option
 @pass_settings
 def list_command(settings: Settings, form: str, file: Path | None, as_json: bool) -> None:
-    """List every rule of a form, those of its questions included: what must be true, severity, placement."""
+    """List every rule of a form, or of a form file (.yaml), those of its questions included: what must be true, severity, placement."""
     from collect_pipelines.validation.listing import listed_rules
 
-    rules = listed_rules(_definition(settings, form, file))
+    form, definition = _named(settings, form, file)
+    rules = listed_rules(definition)
     emit(
         {"rules": rules},
         as_json=as_json,
@@ -62,10 +64,10 @@ def show(settings: Settings, form: str, rule: str, file: Path | None, as_json: b
     """Show one rule of a form: RULE is its name as `collect rules list` has it."""
     from collect_pipelines.validation.listing import listed_rules
 
-    definition = _definition(settings, form, file)
+    name, definition = _named(settings, form, file)
     found = next((one for one in listed_rules(definition) if one.name in (rule, f"rule.{rule}")), None)
     if found is None:
-        raise NotFound(f"The form {form} has no rule {rule}.", fix=f"`collect rules list {form}` names them.")
+        raise NotFound(f"The form {name} has no rule {rule}.", fix=f"`collect rules list {form}` names them.")
     document = _whole(definition, found)
     if as_json:
         print_json(document)
@@ -85,11 +87,12 @@ def test(settings: Settings, form: str, against: str, rule: str | None, file: Pa
     """
     Say what the rules of a form would have done with responses that are there already. Nothing is stored or changed.
 
-    With --definition the rules need not be published: see what they would reject before they do.
+    The rules need not be published: name a form file (.yaml) instead of a form, or beside it with --definition, and see what they
+    would reject before they do.
     """
     from collect_pipelines.validation.trial import Trial
 
-    definition = _definition(settings, form, file)
+    form, definition = _named(settings, form, file)
     trial = Trial(definition, rule)
     _run(settings, form, definition, trial, against)
     if as_json:
@@ -103,11 +106,26 @@ def test(settings: Settings, form: str, against: str, rule: str | None, file: Pa
     say(f"All rules together {DONE['reject']} {_of(trial.rejected, trial.responses)} responses.")
 
 
-def _definition(settings: Settings, form: str, file: Path | None) -> "FormDefinition":
-    if file is not None:
-        from collect_pipelines.forms.reading import read_form
+def _named(settings: Settings, form: str, file: Path | None) -> tuple[str, "FormDefinition"]:
+    """Name of the form whose responses are meant, and the definition whose rules are."""
+    if file is None and form.lower().endswith(FORM_FILES) and Path(form).is_file():
+        definition = _read(Path(form))
+        return definition.form, definition
+    if file is None:
+        return form, _newest(settings, form)
+    definition = _read(file)
+    if definition.form != form:
+        say(f"# {file} is the form {definition.form}; its rules are read, and the responses are those of {form}")
+    return form, definition
 
-        return read_form(file.read_bytes(), str(file))
+
+def _read(file: Path) -> "FormDefinition":
+    from collect_pipelines.forms.reading import read_form
+
+    return read_form(file.read_bytes(), str(file))
+
+
+def _newest(settings: Settings, form: str) -> "FormDefinition":
     with transaction(settings) as connection:
         from collect_pipelines.store.forms import find_form, form_versions
 

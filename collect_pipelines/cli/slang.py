@@ -99,14 +99,16 @@ def list_command(settings: Settings, language: str | None, terms: bool, organiza
         from collect_pipelines.store.references import list_references
 
         sources = {one.source: one for one in list_references(connection, organization, LIST)}
-        known = [one for one in lexicon(connection, organization) if language is None or in_language(one.language, language)]
+        every = lexicon(connection, organization)
+    known = [one for one in every if language is None or in_language(one.language, language)]
+    empty = f"The lexicon has no term in {language}. Next: collect slang list" if every else EMPTY
     if terms:
         emit(
             {"terms": [{**term.as_row(), "source": term.source, "licence": term.licence} for term in known]},
             as_json=as_json,
             headings=("term", "language", "region", "severity", "meaning", "variants", "source"),
             rows=[(one.term, one.language, one.region, one.severity, one.meaning, " | ".join(one.variants), one.source) for one in known],
-            empty=EMPTY,
+            empty=empty,
         )
         return
     counted = Counter((term.language, term.source) for term in known)
@@ -119,7 +121,7 @@ def list_command(settings: Settings, language: str | None, terms: bool, organiza
         as_json=as_json,
         headings=("language", "terms", "source", "licence", "imported (UTC)"),
         rows=[tuple(one.values()) for one in lists],
-        empty=EMPTY,
+        empty=empty,
     )
 
 

@@ -1,6 +1,6 @@
 """`collect trace`: the story of one response."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collect_pipelines.store.log import StoredEntry
     from collect_pipelines.store.rejections import StoredRejection
 
-__all__ = ["command", "read_attempts", "read_story", "wrong_in"]
+__all__ = ["command", "read_attempts", "read_story", "told_by_code", "wrong_in"]
 
 HEADINGS = ("time (UTC)", "step", "state", "details")
 
@@ -78,11 +78,16 @@ def read_attempts(connection: "Connection", response_id: str, form: str | None =
 
 def wrong_in(attempt: Mapping[str, Any]) -> str:
     """What an attempt was sent back for: `rule.savings_within_income: savings, income; required: name`."""
+    return told_by_code(one for one in attempt["findings"] if one["severity"] == "reject")
+
+
+def told_by_code(findings: Iterable[Mapping[str, Any]]) -> str:
+    """Codes and questions of findings, never answers: `rule.error: savings, kids; slang.found: remarks`."""
     by_code: dict[str, list[str]] = {}
-    for finding in attempt["findings"]:
-        if finding["severity"] == "reject":
-            places = finding.get("questions") or ([finding["question"]] if "question" in finding else [])
-            by_code.setdefault(finding["code"], []).extend(places)
+    for finding in findings:
+        concerned = finding.get("questions") or [one["question"] for one in (finding.get("data") or {}).get("questions", ())]
+        places = concerned or ([finding["question"]] if finding.get("question") else [])
+        by_code.setdefault(finding["code"], []).extend(places)
     return "; ".join(f"{code}: {', '.join(dict.fromkeys(places))}" if places else code for code, places in by_code.items())
 
 
@@ -164,7 +169,9 @@ def _outcome(attempt: "BatchTrace", held: bool) -> str:
 def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
     attempt = f"attempt {entry['attempt']} " if (entry["attempt"] or 0) > 1 else ""
     accepted = f"{attempt}accepted as position {entry['position']}"
-    steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", accepted, f"version {entry['version']}, from {entry['source']}")]
+    found = f"{told_by_code(entry['flags'])}; " if entry["flags"] else ""
+    said = f"{found}version {entry['version']}, from {entry['source']}"
+    steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", accepted, said)]
     reasons = "; ".join(str(reason.get("message", reason)) if isinstance(reason, dict) else str(reason) for reason in entry["reasons"])
     steps.append((None, "validation", entry["validation"], reasons))
     steps += [_delivery(one) for one in entry["deliveries"]]

@@ -34,7 +34,7 @@ async def show_response(services: Services, request: Request) -> Reply:
     newest = await services.threads.read(newest_response, known.form_id, known.response_id) or known
     if newest.operation == "delete":
         raise Problem("response-erased")
-    document = {**_as_json(newest), "answers": newest.answers, "flags": newest.flags}
+    document = _with_content(newest)
     return json_reply(200, document, [(b"etag", b'"%d"' % newest.revision)], response_id=newest.response_id)
 
 
@@ -83,7 +83,7 @@ def _page(connection: Connection, form_id: int, after: int, limit: int) -> tuple
         wanted = min(limit - len(page), STEP)
         entries = list_responses(connection, form_id, after, wanted)
         for entry in entries:
-            text = orjson.dumps({**_as_json(entry), "answers": entry.answers, "flags": entry.flags}, option=orjson.OPT_UTC_Z)
+            text = orjson.dumps(_with_content(entry), option=orjson.OPT_UTC_Z)
             page.append(orjson.Fragment(text))
             size += len(text)
         if len(entries) < wanted:
@@ -157,6 +157,10 @@ def _as_json(entry: StoredEntry) -> dict[str, Any]:
         "source": entry.source,
         "respondent": entry.respondent,
     }
+
+
+def _with_content(entry: StoredEntry) -> dict[str, Any]:
+    return {**_as_json(entry), "answers": entry.answers, "answer_metadata": entry.answer_metadata, "flags": entry.flags}
 
 
 def _received(operation: str) -> str:

@@ -113,6 +113,23 @@ def test_rules_are_tried_on_the_log_before_they_are_published(database: Database
     assert filled.rows("quarantine") == filled.rows("unique_value") == []
 
 
+def test_a_form_file_stands_for_the_form_it_names(database: Database, filled: Log, tmp_path: Path, form_file: str) -> None:
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(FORM.replace("form: savers", f"form: {filled.slug}"))
+    told = run(database, "test", str(draft), "--rule", "affordable", "--against", "last:1000")
+
+    assert told.stdout.startswith("rule.affordable: would have rejected 31 of 1,000 (3.1 %)")
+    assert "is the form" not in told.stderr
+    assert "rule.affordable" in run(database, "list", form_file).stdout
+    assert f"`collect rules list {form_file}`" in run(database, "show", form_file, "nothing", code=4).stderr
+
+
+def test_rules_of_one_form_on_the_responses_of_another_are_told(database: Database, filled: Log, form_file: str) -> None:
+    told = run(database, "test", filled.slug, "--definition", form_file, "--rule", "affordable")
+
+    assert f"is the form savers; its rules are read, and the responses are those of {filled.slug}" in told.stderr
+
+
 def test_every_name_that_a_trial_tells_is_listed(database: Database, tmp_path: Path, form_file: str) -> None:
     choices = ", choices: [{code: w, label: Wheat}]"
     more = f"  - {{key: crop, type: select_one{choices}}}\n  - {{key: crops, type: select_multiple{choices}}}\nrules:"

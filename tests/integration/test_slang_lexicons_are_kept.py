@@ -121,6 +121,7 @@ def test_a_lexicon_is_imported_listed_searched_and_removed(cli: Collect, tmp_pat
     }  # fmt: skip
     assert {one["language"] for one in listed} == {"hi", "mr", "bn", "ta", "te", "en-IN", "sw"}
     assert [one["term"] for one in cli.json("slang", "list", "--terms", "--language", "sw")["terms"]][:2] == ["poa", "sasa"]
+    assert "The lexicon has no term in fi." in cli("slang", "list", "--language", "fi").stderr
 
     assert cli.found("Ghanta! nalla jugaad", "--language", "hi") == [("ghanta", "hi"), ("जुगाड़", "hi")]
     assert cli.json("slang", "search", "-", "--language", "hi", input="so ghanta\n")["found"] == [

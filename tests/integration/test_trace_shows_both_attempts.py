@@ -25,11 +25,16 @@ PATH = "/v1/forms/household/responses"
 BUDGET = """
 form: budget
 title: Budget
+checks:
+  phone: {config: {region: IN}}
 questions:
+  - {key: phone, type: phone, label: Phone}
+  - {key: debt, type: decimal, label: Debt}
   - {key: income, type: decimal, label: Income}
   - {key: savings, type: decimal, label: Savings}
 rules:
   - {name: savings_within_income, expression: savings <= income, message: Ask for both again.}
+  - {name: debt_is_told, expression: debt > income, severity: flag}
 """
 SECRET = "Asha of Ward 7"
 
@@ -40,7 +45,8 @@ class World:
     def __init__(self, url: str, running: IngestProcess) -> None:
         self.url = url
         self.running = running
-        self.client = client_of(running, make_key(url, "ingest", "read"))
+        self.key = make_key(url, "ingest", "read")
+        self.client = client_of(running, self.key)
 
     def send(self, members: Any, response_id: str, **more: Any) -> httpx.Response:
         """A response; valid with 1 to 40 members."""
@@ -62,8 +68,8 @@ class World:
         events: list[dict[str, Any]] = reply.json()["events"]
         return events
 
-    def told(self, *words: str) -> str:
-        done = CliRunner().invoke(collect, words, env={"COLLECT_DATABASE_URL": self.url})
+    def told(self, *words: str, given: str | None = None) -> str:
+        done = CliRunner().invoke(collect, words, env={"COLLECT_DATABASE_URL": self.url}, input=given)
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -120,6 +126,32 @@ def test_a_business_rule_is_told_by_name_with_the_questions_it_concerns(world: W
     assert second["attempt"] == 2
     assert "attempt 1 sent back\trule.savings_within_income: savings, income;" in told
     assert "12345" not in told
+
+
+def test_what_checks_flagged_is_told_with_its_questions_and_without_answers(world: World, response_id: str) -> None:
+    sent = {"id": response_id, "answers": {"income": 12_345, "debt": 1, "savings": 0}}
+    reply = world.client.post("/v1/forms/budget/responses", json=sent)
+    told, shown = world.told("trace", response_id), world.told("responses", "show", response_id)
+
+    assert reply.status_code == 201
+    assert "\trule.debt_is_told: debt, income; version 1, from api" in told
+    assert "12345" not in told
+    assert "rule.debt_is_told: debt, income" in shown
+
+
+def test_who_submits_in_the_shell_is_told_what_checks_flagged(world: World) -> None:
+    door = ("--url", world.running.base_url, "--key", world.key)
+    told = world.told("responses", "submit", "budget", *door, given='{"income": 2, "debt": 1}')
+
+    assert "  flag rule.debt_is_told: “Debt” and “Income” do not go together." in told
+
+
+def test_what_checks_noted_of_an_answer_can_be_read(world: World, response_id: str) -> None:
+    world.client.post("/v1/forms/budget/responses", json={"id": response_id, "answers": {"phone": "98450 12345"}})
+    read = world.client.get(f"/v1/responses/{response_id}").json()
+
+    assert (read["answers"]["phone"], read["answer_metadata"]["phone"]["e164"]) == ("98450 12345", "+919845012345")
+    assert "+919845012345" in world.told("responses", "show", response_id)
 
 
 def test_a_response_that_was_never_accepted_has_a_story_without_answers(world: World, response_id: str) -> None:

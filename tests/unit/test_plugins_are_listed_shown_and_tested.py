@@ -130,6 +130,14 @@ def test_a_folder_without_a_check_and_a_destination_are_refused_with_a_way_out(t
         assert words in said.output
 
 
+def test_a_configuration_that_the_check_does_not_take_is_told_once_with_a_way_out() -> None:
+    said = run("test", "slang")
+
+    assert said.exit_code == 3
+    assert "name the `city` question" in said.output and "--config" in said.output and "`collect plugins show slang`" in said.output
+    assert "FAILED" not in said.output and "input_value" not in said.output
+
+
 def test_nothing_is_overwritten(package: Path) -> None:
     before = (package / "pyproject.toml").read_text()
 
