@@ -156,8 +156,10 @@ def _example(one: "PluginFacts") -> str:
         return f"collect integrations add {one.kind} --form FORM{needed}"
     lines = ["checks:", f"  {one.kind}:" if fields else f"  {one.kind}: {{}}"]
     if fields:
-        lines.append("    config:")
-        lines += [f"      {'' if item['required'] else '# '}{item['name']}: {_sample(item)}" for item in fields]
+        # what may be left out, and is by default, is a comment; `config:` with nothing but comments would be no mapping
+        unset = [not item["required"] and item["default"] is None for item in fields]
+        lines.append("    config: {}" if all(unset) else "    config:")
+        lines += [f"      {'# ' if out else ''}{item['name']}: {_sample(item)}" for item, out in zip(fields, unset, strict=True)]
     return "\n".join(lines)
 
 

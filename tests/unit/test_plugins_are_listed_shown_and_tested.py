@@ -102,6 +102,13 @@ def test_a_kind_is_shown_with_every_setting_and_an_example_that_reads(tmp_path: 
     assert run("show", "no_such_kind").exit_code != 0
 
 
+@pytest.mark.parametrize("kind", ["duplicate", "email", "phone", "slang"])
+def test_the_example_of_a_check_can_be_pasted_into_a_form(kind: str) -> None:
+    example = told("show", kind)["example"]
+
+    assert list(read_form(f"form: f\ntitle: F\nquestions:\n  - {{key: a, type: phone}}\n{example}\n").checks) == [kind]
+
+
 def test_a_package_in_a_folder_is_tested_with_its_own_suites(package: Path) -> None:
     document = told("test", str(package))
 
