@@ -1,7 +1,9 @@
 """Finding plug-ins: two entry-point groups, built-ins and strangers through the same door."""
 
+import importlib
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,11 +13,13 @@ from typing import Any
 
 from collect_pipelines.errors import PluginError
 
-__all__ = ["CHECKS", "DESTINATIONS", "OWN_DISTRIBUTION", "Plugin", "find", "installed", "load", "normalized"]
+__all__ = ["CHECKS", "DESTINATIONS", "OWN_DISTRIBUTION", "Plugin", "find", "installed", "load", "normalized", "offered"]
 
 CHECKS = "collect_pipelines.checks"
 DESTINATIONS = "collect_pipelines.destinations"
 OWN_DISTRIBUTION = "collect-pipelines"
+
+SETTLED_SECONDS = 10.0  # a package is written within that; its folder changes when the first file comes, and not for the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,20 @@ class Plugin:
 
 def installed(group: str) -> Iterator[Plugin]:
     """Every plug-in of the group by kind, also those that two distributions claim; imports none of them."""
-    yield from _installed(group, tuple((place, _changed(place)) for place in sys.path))
+    places = tuple((place, _changed(place)) for place in sys.path)
+    now = time.time()
+    fresh = now - max((changed for _, changed in places), default=0) / 1e9 < SETTLED_SECONDS
+    yield from _installed(group, places, int(now) if fresh else 0)
 
 
 @lru_cache(maxsize=8)
-def _installed(group: str, places: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
-    """Reads what every distribution says of itself, some 30 ms; installing or removing one changes the time of its folder."""
+def _installed(group: str, places: tuple[tuple[str, int], ...], second: int) -> tuple[Plugin, ...]:
+    """
+    Reads what every distribution says of itself, some 30 ms; installing or removing one changes the time of its folder.
+
+    second: 0, or now while a folder changed so lately that its files may still be written.
+    """
+    importlib.invalidate_caches()
     return tuple(map(_plugin, sorted(entry_points(group=group), key=lambda point: point.name)))
 
 
@@ -50,6 +62,11 @@ def _changed(place: str) -> int:
         return Path(place or ".").stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def offered(group: str, kind: str) -> bool:
+    """Whether `find` would find it. Some 50 us as long as nothing is installed or removed."""
+    return sum(plugin.kind == kind for plugin in installed(group)) == 1
 
 
 def find(group: str, kind: str) -> Plugin:

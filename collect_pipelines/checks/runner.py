@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from collect_pipelines import plugins
 from collect_pipelines.checks.answers import AnswersCheck
@@ -57,6 +57,7 @@ class CheckRunner:
         self._answers = AnswersCheck(CheckConfig())
         self._places: dict[str, InlineCheck | IsolatedCheck | str] = {}
         self._is_prepared = False
+        self._absent: frozenset[str] = frozenset()
         self._settings = {kind: settings for kind, settings in definition.active_checks.items() if kind != AnswersCheck.kind}
 
     @property
@@ -85,12 +86,33 @@ class CheckRunner:
             async with self._processes.preparing:
                 # In a thread: compiling a large form would hold up the responses to all others.
                 await asyncio.to_thread(self._answers.prepare, self._definition, {})
-                found = await asyncio.to_thread(lambda: {kind: line_class(kind, self._trusted) for kind in self._settings})
-            self._places = {kind: self._place(kind, made) for kind, made in found.items()}
+                self._places, self._absent = await self._found(self._settings)
             self._is_prepared = True
         for place in self._places.values():
             if not isinstance(place, str):
                 await place.prepare(self._read)
+
+    @property
+    def misses(self) -> bool:
+        """Whether a kind it names was not installed, or twice, when it was looked for."""
+        return bool(self._absent)
+
+    async def look_again(self) -> None:
+        """
+        Makes checks ready whose kinds were missing and are there now. Cheap while nothing is installed or removed.
+
+        Raises Unavailable when reference lists can't be read now; the next look tries again.
+        """
+        come = await asyncio.to_thread(lambda: [kind for kind in self._absent if plugins.offered(plugins.CHECKS, kind)])
+        if not come:
+            return
+        async with self._processes.preparing:
+            places, absent = await self._found(come)
+        for place in places.values():
+            if not isinstance(place, str):
+                await place.prepare(self._read)
+        self._places |= places
+        self._absent = self._absent.difference(come) | absent
 
     async def is_ready(self, seconds: float) -> bool:
         """Waits until every check can be asked at once or is known to be unusable; False when that takes longer."""
@@ -119,6 +141,12 @@ class CheckRunner:
         }
         done = {kind: self._run_now(kind, place, draft) for kind, place in self._places.items() if kind not in waiting}
         return outcomes + [done[kind] if kind in done else await waiting[kind] for kind in self._places]
+
+    async def _found(self, kinds: Iterable[str]) -> tuple[dict[str, InlineCheck | IsolatedCheck | str], frozenset[str]]:
+        """Where each kind runs, or why it can't; and which are not there at all."""
+        absent = await asyncio.to_thread(lambda: frozenset(kind for kind in kinds if not plugins.offered(plugins.CHECKS, kind)))
+        made = await asyncio.to_thread(lambda: {kind: line_class(kind, self._trusted) for kind in kinds})
+        return {kind: self._place(kind, one) for kind, one in made.items()}, absent
 
     def _place(self, kind: str, made: type[Check] | str | None) -> InlineCheck | IsolatedCheck | str:
         if isinstance(made, str):

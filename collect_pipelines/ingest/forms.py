@@ -79,6 +79,8 @@ class FormBook:
         self._known: dict[int, OpenForm] = {}
         self._making: dict[tuple[int, int], asyncio.Task[FormVersion]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._looking: set[FormVersion] = set()
+        """Versions whose missing checks are being looked for."""
 
     async def open(self, key: ApiKey, reference: str) -> OpenForm:
         """The form. Raises Problem `unknown-form`, in the same words, also when it belongs to another organization."""
@@ -178,7 +180,25 @@ class FormBook:
             known = OpenForm(record, known.versions, known.ready)
         self._known[record.form_id] = known
         await self._follow_lists(known)
+        self._look_again(known)
         return known
+
+    def _look_again(self, form: OpenForm) -> None:
+        """Has checks looked for whose kinds were not installed; nobody waits for it."""
+        for version in form.ready.values():
+            if version.runner.misses and version not in self._looking:
+                self._looking.add(version)
+                task = asyncio.get_running_loop().create_task(self._look(version))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+
+    async def _look(self, version: FormVersion) -> None:
+        try:
+            await version.runner.look_again()
+        except Unavailable:
+            pass  # its lists can't be read now; the next look at the form tries again
+        finally:
+            self._looking.discard(version)
 
     async def _follow_lists(self, form: OpenForm) -> None:
         """Has checks made ready anew whose reference lists changed; the old ones serve meanwhile."""

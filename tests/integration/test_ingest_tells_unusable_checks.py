@@ -99,3 +99,38 @@ def test_a_check_that_does_not_fit_the_form_is_told_once_the_version_is_in_use(
     asyncio.run(looked())
     assert unusable(metrics.exposition().decode()) == {("misfit", "slang"): 1.0}
     assert "no question 'town'" in capsys.readouterr().out
+
+
+def test_a_kind_that_is_installed_later_is_used_without_a_restart(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    publish(database_url, form("waiting", newcomer={}))
+    database = Database(database_url)
+    with database.begin() as connection:
+        key = find_key(connection, create_key(connection, "default", "test", frozenset({"ingest"})).text)
+    database.dispose()
+
+    async def looked() -> None:
+        threads = StoreThreads(database_url)
+        book = FormBook(threads, CheckProcesses(), trusted=["newcomer-checks"], cache_seconds=0.0)
+        form = await book.open(key, "waiting")
+        version = await book.version(key, form, None)
+        assert "No plug-in of kind 'newcomer'" in version.runner.unusable["newcomer"]
+        install_newcomer(tmp_path)
+        async with asyncio.timeout(20):
+            while version.runner.unusable:  # each response opens the form
+                await book.open(key, "waiting")
+        assert await book.version(key, await book.open(key, "waiting"), None) is version
+        threads.close()
+
+    asyncio.run(looked())
+
+
+def install_newcomer(folder: Path) -> None:
+    code = "from collect_pipelines.checks.answers import AnswersCheck\nclass Newcomer(AnswersCheck):\n    kind = 'newcomer'\n"
+    (folder / "newcomer_checks.py").write_text(code)
+    info = folder / "newcomer_checks-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: newcomer-checks\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[collect_pipelines.checks]\nnewcomer = newcomer_checks:Newcomer\n")

@@ -27,8 +27,8 @@ from collect_pipelines.checks.tenant import Tenant
 from collect_pipelines.checks.verdict import Nonsense
 from collect_pipelines.checks.wire import findings_of
 from collect_pipelines.errors import Unavailable
-from tests.strangers import ENDINGS, NONSENSE
-from tests.unit.checks_world import World, draft, form, world_in
+from tests.strangers import DISTRIBUTION, ENDINGS, NONSENSE
+from tests.unit.checks_world import READY_SECONDS, World, draft, form, world_in
 
 ROOT = Path(__file__).parents[2]
 HANGING = ["sleep", "spin", "regex", "power", "ignore signals"]
@@ -432,6 +432,29 @@ def test_a_check_that_can_not_be_made_ready_is_named_and_treated_by_on_error(
     assert re.search(expected, runner.problems[0])
     assert "SECRET" not in runner.problems[0]
     assert world.do(runner.run(draft()))[-1].outcome == "rejected"
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["in a process", "in line"])
+def test_a_kind_that_is_installed_later_is_found_by_the_next_look(
+    world: World, trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kind = f"latecomer_{'near' if trusted else 'far'}"
+    runner = world.runner(form(kind), trusted=trusted)
+    world.do(runner.look_again())
+    assert runner.misses
+    assert "No plug-in of kind" in runner.problems[0]
+
+    (tmp_path / f"{kind}_package.py").write_text("from strange_checks import Stranger\nclass Late(Stranger):\n    bounded = True\n")
+    info = tmp_path / f"{kind}_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {DISTRIBUTION if trusted else 'far-checks'}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[collect_pipelines.checks]\n{kind} = {kind}_package:Late\n")
+    world.do(runner.look_again())
+    assert world.do(runner.is_ready(READY_SECONDS))
+
+    assert (runner.misses, runner.problems) == (False, ())
+    assert world.do(runner.run(draft()))[-1].outcome == "passed"
 
 
 def test_an_import_that_never_ends_holds_nobody_up_and_is_ended(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
