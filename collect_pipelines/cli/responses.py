@@ -121,7 +121,7 @@ def show(settings: Settings, response_id: str, form: str | None, as_json: bool) 
         print_facts({f"  {key}": value for key, value in (one.answers or {}).items()})
         if one.answer_metadata:
             click.echo("what checks noted of the answers:")
-            print_facts({f"  {key}": value for key, value in one.answer_metadata.items()})
+            print_facts({f"  {key}": json.dumps(value, ensure_ascii=False) for key, value in one.answer_metadata.items()})
 
 
 def ingest_url(settings: Settings) -> str:
