@@ -1,4 +1,4 @@
-"""One commit group against Postgres: lock, look up, number, insert, commit. Five round trips, however large the group is."""
+"""One commit group against Postgres: lock, look up, number, insert, commit. Five round trips, however large the group is; six with deletions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import orjson
 from collect_pipelines.errors import DurabilityOff
 from collect_pipelines.model import Accepted, Submission
 from collect_pipelines.store.database import CHANNEL, plain_url, problems_of
-from collect_pipelines.store.marks import FIND_FINGERPRINTS, marks_of, remembering
+from collect_pipelines.store.marks import FIND_FINGERPRINTS, FORGET_DELETED, deleted_in, marks_of, remembering
 from collect_pipelines.store.numbering import Entry, FormHead, Mark, Numbering, Revision
 
 __all__ = ["Link", "asyncpg_url", "open_link"]
@@ -202,6 +202,9 @@ class Link:
         if marks:
             statement = await self._prepared("insert_marked", _insert(self._notify, remembering(4 + len(COLUMNS))))
         await statement.fetch(numbering.received_at, list(heads), list(heads.values()), *columns, *marks)
+        deleted = deleted_in(numbering.entries)
+        if deleted:
+            await (await self._prepared("forget_deleted", FORGET_DELETED)).fetch(*deleted)
 
     def _note_durability(self, row: Any) -> None:
         self.durability_problems = tuple(problems_of({name: row[name] for name in DURABLE_SETTINGS}))

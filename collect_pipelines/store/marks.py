@@ -5,7 +5,7 @@ from typing import Any
 
 from collect_pipelines.store.numbering import Entry
 
-__all__ = ["FIND_FINGERPRINTS", "marks_of", "remembering"]
+__all__ = ["FIND_FINGERPRINTS", "FORGET_DELETED", "deleted_in", "marks_of", "remembering"]
 
 MOST_EARLIER = 3  # earlier responses told per fingerprint: one is enough to know, more help to see a pattern
 # The index by time is read backwards and left after the newest three, however many there are. A deleted response is none that this
@@ -26,6 +26,21 @@ cross join lateral (
 ) e
 """  # noqa: S608 - put together from names in this file
 
+# Promise 10: nothing is kept of a deleted response that only served to find it. After the insert, which may store what it removes.
+FORGET_DELETED = """
+delete from collect.fingerprint where ctid = any(array(
+    select f.ctid
+    from unnest($1::bigint[], $2::text[]) d (form_id, response_id)
+    cross join lateral (select g.ctid from collect.fingerprint g where g.form_id = d.form_id and g.response_id = d.response_id offset 0) f
+))
+"""
+
+
+def deleted_in(entries: Sequence[Entry]) -> list[list[Any]]:
+    """The responses that are deleted, as columns; nothing when there are none, as in most groups."""
+    deleted = [entry.submission for entry in entries if entry.submission.operation == "delete"]
+    return [[one.form_id for one in deleted], [one.response_id for one in deleted]] if deleted else []
+
 
 def remembering(first: int) -> str:
     """
@@ -39,7 +54,7 @@ def remembering(first: int) -> str:
     select m.form_id, m.name, m.value, m.response_id, $1::timestamptz, $1::timestamptz + m.seconds * interval '1 second'
     from unnest(${first}::bigint[], ${first + 1}::text[], ${first + 2}::bytea[], ${first + 3}::text[], ${first + 4}::int[])
         m (form_id, name, value, response_id, seconds)
-    on conflict (form_id, name, value, response_id) do update set received_at = excluded.received_at, expires_at = excluded.expires_at
+    on conflict (form_id, response_id, name, value) do update set received_at = excluded.received_at, expires_at = excluded.expires_at
 )
 """  # noqa: S608 - only numbers of parameters are put in
 

@@ -1,5 +1,6 @@
 """Reference lists of an organization: what checks look things up in, e.g. the slang lexicon. Each source keeps its licence."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,7 +47,11 @@ def replace_rows(
 def add_rows(
     connection: Connection, organization: str, name: str, source: str, licence: str, rows: Iterable[Mapping[str, Any]], actor: str = "cli"
 ) -> int:
-    """Adds the rows behind those the source has. Returns how many it has then. Raises Invalid without a licence."""
+    """
+    Adds the rows behind those the source has, without those it has already. Returns how many it has then.
+
+    When it has them all, under this licence, nothing changes. Raises Invalid without a licence.
+    """
     return _write(connection, organization, name, source, licence, rows, actor, keep=True)
 
 
@@ -113,11 +118,18 @@ def _write(
         raise Invalid(
             "A reference list needs a source and a licence.", fix="Say where it comes from and under which licence it may be used."
         )
-    list_id, before = _lock_list(connection, ensure_organization(connection, organization), name, source, licence)
-    if not keep:
+    documents = [dict(row) for row in rows]
+    organization_id = ensure_organization(connection, organization)
+    if keep:
+        known = _stored(connection, organization_id, name, source)
+        if known is not None and known.licence == licence and not _new(connection, known.list_id, documents):
+            return int(known.rows)
+    list_id, before = _lock_list(connection, organization_id, name, source, licence)
+    if keep:
+        documents = _new(connection, list_id, documents)  # once more: another import may have come first
+    else:
         connection.execute(delete(reference_row).where(reference_row.c.list_id == list_id))
     first = before if keep else 0
-    documents = [dict(row) for row in rows]
     for start in range(0, len(documents), CHUNK):
         _insert(connection, list_id, first + start, documents[start : start + CHUNK])
     total = first + len(documents)
@@ -125,6 +137,23 @@ def _write(
     detail = {"name": name, "source": source, "licence": licence, "rows": total}
     record_audit(connection, actor, "references.change", organization, detail)
     return total
+
+
+def _stored(connection: Connection, organization_id: int, name: str, source: str) -> Any:
+    query = select(reference_list.c.list_id, reference_list.c.licence, reference_list.c.rows).where(
+        reference_list.c.organization_id == organization_id, reference_list.c.name == name, reference_list.c.source == source
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _new(connection: Connection, list_id: int, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that the list does not have, word for word."""
+    had = {_text(row) for row in connection.execute(select(reference_row.c.row).where(reference_row.c.list_id == list_id)).scalars()}
+    return [document for document in documents if _text(document) not in had]
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True)
 
 
 def _insert(connection: Connection, list_id: int, first: int, documents: list[dict[str, Any]]) -> None:

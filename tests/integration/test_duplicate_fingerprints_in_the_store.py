@@ -97,6 +97,25 @@ async def test_nothing_is_found_outside_the_window_nor_of_a_deleted_response(dat
 
 
 @in_loop
+async def test_nothing_is_remembered_of_a_deleted_response_and_all_of_the_others(database: Database, database_url: str) -> None:
+    form_id, other_form = publish(database, "a", "b")
+    async with writing(database_url) as writer:
+        await writer.accept_many([marked(form_id, "gone", "x", "y"), marked(form_id, "kept", "z"), marked(other_form, "gone", "x")])
+        in_one_group = [
+            marked(form_id, "brief", "v"),
+            submission(form_id, "brief", operation="delete", replaces=1),
+            submission(form_id, "gone", operation="delete", replaces=1),
+        ]
+        assert [one.outcome for one in await writer.accept_many(in_one_group)] == ["accepted"] * 3
+        refused = await writer.accept(submission(form_id, "kept", operation="delete", replaces=7))
+        assert refused.outcome == "revision_conflict"
+
+    with database.begin() as connection:
+        rows = connection.exec_driver_sql("select form_id, response_id from collect.fingerprint order by form_id").all()
+    assert [tuple(row) for row in rows] == [(form_id, "kept"), (other_form, "gone")]
+
+
+@in_loop
 async def test_a_response_that_was_overtaken_is_not_stored_until_its_checks_know(database: Database, database_url: str) -> None:
     (form_id,) = publish(database, "a")
     async with writing(database_url) as writer:

@@ -101,6 +101,22 @@ def test_a_list_without_a_licence_is_refused_and_one_that_is_not_there_can_not_b
             remove_rows(connection, "default", "slang", "a")
 
 
+def test_adding_the_same_rows_again_changes_nothing(database: Database) -> None:
+    rows = [{"term": "a", "variants": ["b"]}, {"term": "c", "variants": []}]
+    with database.begin() as connection:
+        organization_id = ensure_organization(connection, "mine")
+
+        def add(licence: str, *added: dict[str, object]) -> tuple[int, int, list[str]]:
+            total = add_rows(connection, "mine", "slang", "s", licence, added)
+            stored = read_rows(connection, organization_id, "slang")
+            return total, references_version(connection, organization_id), [f"{row['term']} {row['licence']}" for row in stored]
+
+        assert add("MIT", *rows) == (2, 1, ["a MIT", "c MIT"])
+        assert add("MIT", *rows) == (2, 1, ["a MIT", "c MIT"])
+        assert add("MIT", rows[1], {"term": "a", "variants": []}) == (3, 2, ["a MIT", "c MIT", "a MIT"])
+        assert add("CC0-1.0", *rows) == (3, 3, ["a CC0-1.0", "c CC0-1.0", "a CC0-1.0"])
+
+
 def test_a_lexicon_is_imported_listed_searched_and_removed(cli: Collect, tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_text(

@@ -73,7 +73,8 @@ fingerprint = Table(
     Column("response_id", Text, nullable=False),
     moment("received_at", nullable=False),
     moment("expires_at", nullable=False),
-    PrimaryKeyConstraint("form_id", "name", "value", "response_id"),
+    # The response before the value: all that is known of a deleted one is found at once.
+    PrimaryKeyConstraint("form_id", "response_id", "name", "value"),
     Index("fingerprint_received_at_ix", "form_id", "name", "value", "received_at"),
     Index("fingerprint_expires_at_ix", "expires_at"),
 )

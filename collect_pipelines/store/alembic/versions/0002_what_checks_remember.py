@@ -54,7 +54,7 @@ create table collect.fingerprint (
     response_id text not null,
     received_at timestamptz not null,
     expires_at timestamptz not null,
-    constraint fingerprint_pk primary key (form_id, name, value, response_id),
+    constraint fingerprint_pk primary key (form_id, response_id, name, value),
     constraint fingerprint_form_id_fk foreign key (form_id) references collect.form (form_id)
 );
 create index fingerprint_received_at_ix on collect.fingerprint (form_id, name, value, received_at);
