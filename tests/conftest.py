@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collect_pipelines.store.database import Database
 
 TEMPLATE = "collect_template"
+
+# A busy machine is no fault of an example: nothing in the suite is asserted by the clock.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,20 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from collect_pipelines.forms.expressions import CheckedForm, check_form
 from collect_pipelines.forms.faults import MAX_CHECKS, MAX_LANGUAGES, MAX_RULES, Fault, Faults
-from collect_pipelines.forms.fields import DEFAULT_LANGUAGE, Attributes, Bound, Code, Day, Extra, Labels, Language, Part, Slug, label_in
+from collect_pipelines.forms.fields import (
+    DEFAULT_LANGUAGE,
+    Attributes,
+    Bound,
+    Code,
+    Day,
+    Extra,
+    Labels,
+    Language,
+    Part,
+    Slug,
+    Zone,
+    label_in,
+)
 from collect_pipelines.forms.form_faults import form_faults
 from collect_pipelines.forms.question_faults import question_faults
 from collect_pipelines.forms.relation_faults import relation_faults
@@ -138,6 +151,7 @@ class FormDefinition(Part):
     languages: tuple[Language, ...] = Field(
         default=(DEFAULT_LANGUAGE,), min_length=1, max_length=MAX_LANGUAGES, description="Languages of the labels."
     )
+    timezone: Zone = Field(default="UTC", description="IANA name of the zone whose day `today()` is in expressions, e.g. Asia/Kolkata.")
     unique_by: str | None = Field(
         default=None, description="`respondent`, or the key of a question: a second response with the same value is refused."
     )
@@ -183,7 +197,7 @@ class FormDefinition(Part):
     @cached_property
     def checked(self) -> CheckedForm:
         """The rules of the form and what its questions' `relevant` says, as checked trees."""
-        return check_form(self.questions, self.rules)
+        return check_form(self.questions, self.rules, self.timezone)
 
     @cached_property
     def active_checks(self) -> dict[str, CheckSettings]:

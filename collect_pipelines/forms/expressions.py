@@ -72,12 +72,16 @@ class _Asked:
     """Places of the groups and repeats it is in."""
 
 
-def check_form(questions: Sequence["Question"], rules: Sequence["FormRule"]) -> CheckedForm:
-    """All expressions of the form. Never raises; a question whose type is not known makes no fault in expressions that name it."""
+def check_form(questions: Sequence["Question"], rules: Sequence["FormRule"], zone: str = "UTC") -> CheckedForm:
+    """
+    All expressions of the form. zone: whose day `today()` is.
+
+    Never raises; a question whose type is not known makes no fault in expressions that name it.
+    """
     asked = list(_walk(questions, ("questions",), (), ()))
     if not rules and not any(one.question.relevant for one in asked):
         return CheckedForm(types=_types(asked), repeats=_repeats(asked))
-    reader = _Reader(asked)
+    reader = _Reader(asked, zone)
     checked = tuple(reader.rules(rules))
     relevance = reader.relevance()
     return CheckedForm(checked, relevance, reader.types, reader.repeats, tuple(reader.faults))
@@ -94,8 +98,9 @@ def _repeats(asked: Sequence[_Asked]) -> dict[str, tuple[str, ...]]:
 class _Reader:
     """Checks the expressions of one form and gathers their faults."""
 
-    def __init__(self, asked: Sequence[_Asked]) -> None:
+    def __init__(self, asked: Sequence[_Asked], zone: str) -> None:
         self.asked = asked
+        self._zone = zone
         self.types = _types(asked)
         self.faults: list[Fault] = []
         self.repeats = _repeats(asked)
@@ -140,7 +145,7 @@ class _Reader:
         if self._unclear.intersection(_WORD.findall(text)):
             return None
         try:
-            found = check(text, self.types)
+            found = check(text, self.types, self._zone)
         except RuleInvalid as exc:
             self.faults += [Fault(place, _in_words(problem, text)) for problem in exc.problems]
             return None

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from collect_pipelines.forms.faults import clean_text, plain_data, slug_fault
+from collect_pipelines.rules.zones import is_zone
 
-__all__ = ["DEFAULT_LANGUAGE", "Attributes", "Bound", "Code", "Day", "Extra", "Labels", "Language", "Part", "Slug", "label_in"]
+__all__ = ["DEFAULT_LANGUAGE", "Attributes", "Bound", "Code", "Day", "Extra", "Labels", "Language", "Part", "Slug", "Zone", "label_in"]
 
 DEFAULT_LANGUAGE = "en"
 MAX_TEXT = 10_000  # characters of a label: longer than any question, shorter than a document
@@ -47,6 +48,12 @@ def _slug(value: str) -> str:
 def _language(value: str) -> str:
     if not _LANGUAGE.match(value):
         raise ValueError("a language is a BCP-47 tag such as en, hi or pt-BR")
+    return value
+
+
+def _zone(value: str) -> str:
+    if not is_zone(value):
+        raise ValueError("is no time zone; write an IANA name such as Asia/Kolkata or UTC")
     return value
 
 
@@ -123,6 +130,7 @@ Slug = Annotated[str, AfterValidator(_slug)]
 Language = Annotated[str, AfterValidator(_language)]
 Code = Annotated[str, BeforeValidator(_code)]
 Bound = Annotated[int | float | str, BeforeValidator(_bound), WithJsonSchema({"type": ["number", "string"]})]
+Zone = Annotated[str, AfterValidator(_zone)]
 Day = Annotated[date, BeforeValidator(_day)]
 Extra = Annotated[dict[str, Any], AfterValidator(plain_data)]
 """Facts of the author's own: plain JSON data."""

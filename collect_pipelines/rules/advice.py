@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from collect_pipelines.rules.nodes import Literal, Node, ValueType
 from collect_pipelines.rules.operations import MOMENTS
 from collect_pipelines.rules.patterns import pattern_fault
+from collect_pipelines.rules.zones import is_zone
 
 __all__ = ["mismatch", "operand_fault"]
 
@@ -23,6 +24,10 @@ def operand_fault(name: str, args: Sequence[Node]) -> tuple[int, str, str] | Non
             return pattern.position, "the pattern must be written in the rule", 'write it in quotes, e.g. `key.matches("^[A-Z]+$")`'
         fault = pattern_fault(str(pattern.value))
         return None if fault is None else (pattern.position, "the pattern can't be used", fault)
+    if name == "today" and args:
+        zone = args[0]
+        if not isinstance(zone, Literal) or not is_zone(str(zone.value)):
+            return zone.position, "there is no such time zone", 'write its IANA name in quotes, e.g. today("Asia/Kolkata")'
     if name == "round" and len(args) == 2:
         digits = args[1]
         if not isinstance(digits, Literal) or not 0 <= int(digits.value) <= 6:  # type: ignore[arg-type]  # resolved as an integer

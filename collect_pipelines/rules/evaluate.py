@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from collect_pipelines.rules import functions
 from collect_pipelines.rules.nodes import Call, Field, Node, keys
@@ -194,6 +195,12 @@ def _rounded(node: Call) -> Step:
     return _unary(lambda number: functions.rounded(number, scale), _step(node.args[0]))
 
 
+def _today(node: Call) -> Step:
+    zone = node.args[0] if node.args else None
+    place = ZoneInfo(str(zone.value)) if isinstance(zone, LiteralNode) else UTC
+    return lambda row, now: functions.midnight(now, place)
+
+
 _SPECIAL: dict[str, Callable[[Call], Step]] = {
     "&&": _and,
     "||": _or,
@@ -203,7 +210,7 @@ _SPECIAL: dict[str, Callable[[Call], Step]] = {
     "matches": _matches,
     "round": _rounded,
     "now": lambda node: lambda row, now: now,
-    "today": lambda node: lambda row, now: functions.midnight(now),
+    "today": _today,
 }
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

@@ -4,7 +4,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from collect_pipelines.rules.values import INTEGER_HIGH, INTEGER_LOW
@@ -63,9 +63,13 @@ def rounded(number: float, scale: float) -> float | None:
     return (whole + math.copysign(1.0, fraction) if abs(fraction) >= 0.5 else whole) / scale
 
 
-def midnight(moment: datetime) -> datetime:
-    """The beginning of the moment's day in UTC."""
-    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def midnight(moment: datetime, place: tzinfo = UTC) -> datetime | None:
+    """The day it is at the place, as a date is: its midnight in UTC. None beyond the calendar."""
+    try:
+        there = moment.astimezone(place)
+    except OverflowError:
+        return None
+    return datetime(there.year, there.month, there.day, tzinfo=UTC)
 
 
 def _read_integer(text: str) -> int | None:

@@ -8,6 +8,7 @@ from collect_pipelines.errors import RuleInvalid, RuleProblem
 from collect_pipelines.rules.nodes import Node, ValueType, depth, keys, unparse
 from collect_pipelines.rules.resolve import Resolver
 from collect_pipelines.rules.syntax import Fault, google_type, parsed
+from collect_pipelines.rules.zones import UTC
 
 __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "Checked", "ValueType", "check"]
 
@@ -27,23 +28,24 @@ class Checked:
     """The questions it names, each once, in order of appearance."""
 
 
-def check(text: str, fields: Mapping[str, ValueType]) -> Checked:
+def check(text: str, fields: Mapping[str, ValueType], zone: str = UTC) -> Checked:
     """
     The expression as a checked tree that answers true or false.
 
-    fields: what may be named, with its type. Raises RuleInvalid with every problem found, each with line, column and what to do.
+    fields: what may be named, with its type. zone: the time zone whose day `today()` is, unless the rule names one.
+    Raises RuleInvalid with every problem found, each with line, column and what to do.
     """
     try:
-        root = _root(text, fields)
+        root = _root(text, fields, zone)
     except Fault as fault:
         raise RuleInvalid(problems=[_problem(text, fault)]) from None
     return Checked(text, root, keys(root))
 
 
-def _root(text: str, fields: Mapping[str, ValueType]) -> Node:
+def _root(text: str, fields: Mapping[str, ValueType], zone: str) -> Node:
     _refuse_unreadable(text)
     tree = parsed(text)
-    resolver = Resolver(text, tree.positions, fields)
+    resolver = Resolver(text, tree.positions, fields, zone)
     root = resolver.resolve(tree.root)
     if resolver.faults or root is None:
         told = sorted(resolver.faults, key=lambda fault: fault.position)[:MAX_PROBLEMS]

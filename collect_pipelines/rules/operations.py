@@ -35,7 +35,7 @@ _FIXED: dict[str, dict[tuple[str, ...], ValueType]] = {
     "double": {("text",): "decimal", ("integer",): "decimal", ("decimal",): "decimal"},
     "string": {("text",): "text", ("integer",): "text", ("boolean",): "text"},
     "round": {("decimal",): "decimal", ("decimal", "integer"): "decimal"},
-    "today": {(): "date"},
+    "today": {(): "date", ("text",): "date"},
     "now": {(): "datetime"},
     "%": {("integer", "integer"): "integer"},
 }

@@ -10,6 +10,7 @@ from collect_pipelines.rules.literals import fitted, moment_literal, time_fault
 from collect_pipelines.rules.nodes import Call, Field, Literal, Node, ValueType
 from collect_pipelines.rules.operations import FUNCTIONS, result_of
 from collect_pipelines.rules.syntax import Fault
+from collect_pipelines.rules.zones import UTC
 
 __all__ = ["Resolver"]
 
@@ -38,11 +39,12 @@ _INSTEAD = {
 class Resolver:
     """Turns one syntax tree into nodes; what can't be turned is collected in `faults`, so that one round of editing is enough."""
 
-    def __init__(self, text: str, positions: Mapping[int, int], fields: Mapping[str, ValueType]) -> None:
+    def __init__(self, text: str, positions: Mapping[int, int], fields: Mapping[str, ValueType], zone: str = UTC) -> None:
         self.faults: list[Fault] = []
         self._text = text
         self._positions = positions
         self._fields = fields
+        self._zone = zone
 
     def resolve(self, expression: Any) -> Node | None:
         """The node of an expression; None when there is a fault in it."""
@@ -124,6 +126,8 @@ class Resolver:
         if name == "answered":
             return self._answered(args, position)
         nodes = [self.resolve(arg) for arg in args]
+        if name == "today" and not nodes and self._zone != UTC:
+            nodes = [Literal(self._zone, "text", position)]
         if name in ("date", "timestamp", "duration"):
             return self._moment(name, nodes, position)
         return self._operation(name, nodes, position)

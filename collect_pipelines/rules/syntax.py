@@ -125,7 +125,7 @@ def _functions() -> list[Any]:
     declared = {
         "answered": [([kind.DYN], kind.BOOL)],
         "date": [([kind.STRING], kind.TIMESTAMP)],
-        "today": [([], kind.TIMESTAMP)],
+        "today": [([], kind.TIMESTAMP), ([kind.STRING], kind.TIMESTAMP)],
         "now": [([], kind.TIMESTAMP)],
         "round": [([kind.DOUBLE], kind.DOUBLE), ([kind.DOUBLE, kind.INT], kind.DOUBLE)],
     }

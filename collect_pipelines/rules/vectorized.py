@@ -155,7 +155,10 @@ class _Translator:
         return self._only(result if scale == 1.0 else _divided(result, self._pl.lit(scale)), scaled.is_finite())
 
     def _today(self, node: Call) -> "pl.Expr":
-        return self._now.dt.truncate("1d")
+        zone = node.args[0] if node.args else None
+        if not isinstance(zone, LiteralNode):
+            return self._now.dt.truncate("1d")
+        return self._now.dt.convert_time_zone(str(zone.value)).dt.date().cast(self._moment)
 
     def _moment_now(self, node: Call) -> "pl.Expr":
         return self._now

@@ -72,7 +72,7 @@ def test_a_check_that_hangs_or_ends_its_process_takes_neither_the_doctor_nor_oth
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(install(tmp_path))
-    monkeypatch.setattr(doctor_checks, "TRIAL_SECONDS", 3.0)
+    monkeypatch.setattr(doctor_checks, "TRIAL_SECONDS", 12.0)
     publish(database.url, form("good", stranger={"config": {"do": "pass", "place": "prepare"}}))
     publish(database.url, form("hanging", stranger={"config": {"do": "sleep", "place": "prepare"}}))
     publish(database.url, form("ending", bounded_stranger={}, recogniser={}, no_check={}))

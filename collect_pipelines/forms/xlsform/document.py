@@ -181,7 +181,7 @@ class Reading:
             self.findings.note(
                 None,
                 f"{_counted(on_days, 'rule')} made with today(): a day begins at midnight UTC here, and where the client is for it; "
-                "allow a day more where people answer near one of the two",
+                "write the `timezone` of the people who answer into the form file",
             )
         for row in self.survey.external:
             self.findings.note(
