@@ -1,4 +1,4 @@
-"""One commit group against Postgres: lock, look up, number, insert, commit. Five round trips, however large the group is; six with deletions."""
+"""One commit group against Postgres: lock, look up, number, insert, commit. Five round trips for any group, six with deletions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
