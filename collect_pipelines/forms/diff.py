@@ -54,6 +54,8 @@ def _form(old: FormDefinition, new: FormDefinition) -> Iterator[Change]:
     if old.unique_by != new.unique_by:
         direction: Direction | None = "stricter" if old.unique_by is None else "looser" if new.unique_by is None else None
         yield Change("form.unique_by", "form", f"unique_by: {shown(old.unique_by)} -> {shown(new.unique_by)}", direction)
+    if old.timezone != new.timezone:
+        yield Change("form.timezone", "form", f"timezone: {old.timezone} -> {new.timezone}; it decides which day today() is")
     if old.deadline_ms != new.deadline_ms:
         yield Change("form.deadline_ms", "form", f"deadline_ms: {old.deadline_ms} -> {new.deadline_ms}")
     if old.metadata != new.metadata:

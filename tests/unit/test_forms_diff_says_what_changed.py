@@ -164,3 +164,16 @@ def test_other_words_are_answered_with_how_to_write_it(arguments: tuple[str, ...
 
     assert code != 0
     assert "collect forms diff FORM v1 v2" in output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (form(AGE), form(AGE, timezone="Asia/Kolkata"), "form.timezone"),
+        (form(AGE), form({**AGE, "constraint_message": "Ask again."}), "question.constraint_message"),
+        (form(AGE), form({**AGE, "required_message": "Ask for it."}), "question.required_message"),
+    ],
+    ids=["time zone", "constraint message", "required message"],
+)
+def test_what_people_are_told_and_when_is_told(before: FormDefinition, after: FormDefinition, kind: str) -> None:
+    assert [change.kind for change in compare(before, after).changes] == [kind]
