@@ -143,7 +143,7 @@ async def _prepare_one(services: Services, request: Request, key: ApiKey, form: 
         raise Problem.at("id-required", "#/id", "Each item needs an id of its own.")
     _refuse_revision(envelope)
     version = await services.forms.version(key, form, envelope.version)
-    item.incoming = Incoming(form, version, envelope, envelope.response_id, request.language())
+    item.incoming = Incoming(form, version, envelope, envelope.response_id, request.language(version.definition.languages))
     try:
         checked, item.submission = await check_incoming(services, item.incoming)
     except Problem as rejection:

@@ -2,14 +2,16 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from os import urandom
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
+from collect_pipelines.forms.messages import LANGUAGES
 from collect_pipelines.ingest.problems import Problem
 
 __all__ = ["PROBLEM_TYPE", "Header", "Receive", "Reply", "Request", "Scope", "Send", "json_reply"]
@@ -23,7 +25,9 @@ Header = tuple[bytes, bytes]
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
 MAX_DIGITS = 18  # positions are 64-bit integers
+MAX_LANGUAGES = 200  # characters of Accept-Language; browsers send up to about 100
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_WEIGHT = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 JSON_TYPE: Header = (b"content-type", b"application/json")
 PROBLEM_TYPE: Header = (b"content-type", b"application/problem+json")
 
@@ -125,13 +129,33 @@ class Request:
         if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
             raise Problem("headers-too-large", close=True)
 
-    def language(self) -> str | None:
-        """The first language of Accept-Language, e.g. `hi` or `en-IN`; weights are not compared."""
+    def language(self, offered: Sequence[str]) -> str | None:
+        """
+        The language of Accept-Language that is wanted most among those in which something can be said, e.g. `hi`.
+
+        offered: the languages of the form; ours are offered besides. The first one that is wanted when none of them is.
+        """
         raw = self.text_header(b"accept-language")
-        if not raw or len(raw) > 200:
+        if not raw or len(raw) > MAX_LANGUAGES:
             return None
-        first = raw.split(",", 1)[0].split(";", 1)[0].strip()
-        return first if first and first != "*" else None
+        known = {tag.lower(): tag for tag in (*LANGUAGES, *offered)}  # tags compare whatever their capitals, labels are by the form's
+        wanted = _wanted(raw)
+        for tag in map(str.lower, wanted):
+            found = known.get(tag) or known.get(tag.partition("-")[0])
+            if found is not None:
+                return found
+        return next(iter(wanted), None)  # a check may have words of its own in it
+
+
+def _wanted(header: str) -> list[str]:
+    """Tags by weight, those of the same weight in order; without the ones that are not wanted at all (`q=0`)."""
+    weighed = []
+    for part in header.split(","):
+        tag, _, parameters = part.partition(";")
+        weight = _WEIGHT.fullmatch(parameters.strip()) if parameters else None
+        if not parameters or (weight is not None and float(weight[1]) > 0):
+            weighed.append((-float(weight[1]) if weight else -1.0, tag.strip()))
+    return [tag for _, tag in sorted(weighed, key=itemgetter(0)) if tag not in ("", "*")]
 
 
 def json_reply(status: int, document: Any, headers: list[Header] | None = None, **facts: Any) -> Reply:

@@ -44,7 +44,7 @@ async def validate_response(services: Services, request: Request) -> Reply:
     response_id = envelope.response_id or ""
     recognition = Recognition(services.fingerprints, form.form_id, response_id)
     try:
-        checked = await check(version, envelope, response_id, request.language(), services.metrics, recognition)
+        checked = await check(version, envelope, response_id, request.language(version.definition.languages), services.metrics, recognition)
     except Problem as rejection:
         raise problem_for(key, rejection) from None
     checks = checks_for(key, checks_as_json(checked.outcomes))
@@ -61,7 +61,7 @@ async def edit_response(services: Services, request: Request) -> Reply:
         return await _create(services, request, key, form, envelope, response_id, by_key=False)
     replaces = replaced_revision(request, envelope.revision)
     version = await services.forms.version(key, form, envelope.version)
-    incoming = Incoming(form, version, envelope, response_id, request.language(), "edit", replaces)
+    incoming = Incoming(form, version, envelope, response_id, request.language(version.definition.languages), "edit", replaces)
     try:
         accepted, checked = await check_and_store(services, incoming)
     except Problem as rejection:
@@ -98,7 +98,7 @@ async def _create(
     services: Services, request: Request, key: ApiKey, form: OpenForm, envelope: Envelope, response_id: str, by_key: bool
 ) -> Reply:
     version = await services.forms.version(key, form, envelope.version)
-    incoming = Incoming(form, version, envelope, response_id, request.language())
+    incoming = Incoming(form, version, envelope, response_id, request.language(version.definition.languages))
     try:
         accepted, checked = await check_and_store(services, incoming)
     except Problem as rejection:

@@ -68,6 +68,16 @@ def test_a_broken_rule_names_both_questions_with_labels_and_the_corrected_respon
     assert [(check["check"], check["outcome"]) for check in accepted.json()["checks"]] == [("answers", "passed"), ("rules", "passed")]
 
 
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [("ta,hi;q=0.5", "बचत"), ("ta-IN, en;q=0.3, hi-IN;q=0.8", "बचत"), ("HI", "बचत"), ("hi;q=0, en", "Savings"), ("ta", "Savings")],
+)
+def test_the_most_wanted_language_in_which_something_can_be_said_is_used(client: httpx.Client, header: str, label: str) -> None:
+    refused = sent(client, "languages", header, income=5, savings=9)
+
+    assert refused.json()["errors"][0]["label"] == label
+
+
 def test_a_rule_that_only_flags_or_can_not_be_judged_is_told_in_the_receipt_and_stored(client: httpx.Client) -> None:
     accepted = sent(client, "flags", income=5, savings=0, pupils=[{"age": 7}, {"age": 5}])
 
