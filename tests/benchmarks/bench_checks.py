@@ -75,7 +75,7 @@ async def alone(count: int) -> None:
     for at_once in (1, 32):
         for name, runner in runners.items():
             await several(runner, at_once, count // 10, Draft)
-            children = [psutil.Process(pid) for pool in processes._kinds.values() for pid in (m.child.pid for m in pool._members) if pid]
+            children = [psutil.Process(pid) for pool in processes._kinds.values() for pid in (m.child.pid for m in pool.members) if pid]
             here, there = cpu(), sum(sum(child.cpu_times()[:2]) for child in children)
             started = time.perf_counter()
             times = await several(runner, at_once, count, Draft)

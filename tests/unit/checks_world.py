@@ -83,7 +83,7 @@ class World:
 
     def pids(self, kind: str) -> list[int]:
         """Processes of a kind that are running."""
-        return [member.child.pid for member in self.processes.of(kind)._members if member.child.pid is not None]
+        return [member.child.pid for member in self.processes.of(kind).members if member.child.pid is not None]
 
     def close(self) -> None:
         self.do(self.processes.close())

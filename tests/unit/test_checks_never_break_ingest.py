@@ -292,14 +292,14 @@ def test_making_many_forms_ready_leaves_a_process_for_the_responses(tmp_path: Pa
         pool = world.processes.of("stranger")
 
         def knowing_all() -> int:
-            return sum(len(member.prepared) == len(runners) for member in pool._members)
+            return sum(len(member.prepared) == len(runners) for member in pool.members)
 
         async def all_at_once() -> list[list[CheckOutcome]]:
             return await asyncio.gather(*(runner.run(draft()) for runner in runners))
 
         world.wait_for(lambda: knowing_all() == 2)
         os.kill(world.pids("stranger")[0], signal.SIGKILL)
-        world.wait_for(lambda: len(pool._members) == 2 and any(member.work for member in pool._members))
+        world.wait_for(lambda: len(pool.members) == 2 and any(member.work for member in pool.members))
         found = world.do(all_at_once())
 
         assert {outcomes[-1].outcome for outcomes in found} == {"passed"}
@@ -312,7 +312,7 @@ def test_a_process_that_is_lost_while_it_makes_a_form_ready_is_believed_the_seco
 
     async def lost_once() -> bool:
         await runner.prepare()
-        (member,) = world.processes.of("stranger")._members
+        (member,) = world.processes.of("stranger").members
         while not member.work:
             await asyncio.sleep(0)
         os.kill(member.child.pid or 0, signal.SIGKILL)
@@ -336,7 +336,7 @@ def test_nobody_waits_busily_while_a_process_that_ends_soon_is_the_only_one(tmp_
         busy = world.runner(form(name="busy", config={"do": "take a moment"}))
 
         async def with_one_that_ends() -> tuple[list[CheckOutcome], list[CheckOutcome]]:
-            (member,) = world.processes.of("stranger")._members
+            (member,) = world.processes.of("stranger").members
             first = asyncio.ensure_future(busy.run(draft()))
             while not member.work:
                 await asyncio.sleep(0)
