@@ -9,8 +9,8 @@ from collect_pipelines.checks.answers import AnswersCheck
 from collect_pipelines.checks.breaker import Breaker
 from collect_pipelines.checks.inline import InlineCheck
 from collect_pipelines.checks.interface import Check, CheckConfig, Draft, References
-from collect_pipelines.checks.isolated import IsolatedCheck
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.isolated import IsolatedCheck
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.said import LookUp, NotNow, Said, nobody_earlier
 from collect_pipelines.checks.verdict import CheckOutcome, Nonsense, OutcomeName, outcome_of
 from collect_pipelines.errors import PluginError

@@ -33,7 +33,7 @@ def problems_of(kind: str, trials: Sequence[Trial], lists: Mapping[str, Mapping[
 
     lists: reference lists by organization and name. seconds: for all of them together.
     """
-    from collect_pipelines.checks.child import clean_environment
+    from collect_pipelines.checks.isolation.child import clean_environment
 
     command = [sys.executable, "-P", "-m", "collect_pipelines.cli.check_trial"]
     asked = json.dumps({"kind": kind, "trials": [asdict(trial) for trial in trials], "lists": lists}).encode()

@@ -48,7 +48,7 @@ def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:
 
 
 def _asked(door: str, plugin: plugins.Plugin, seconds: float) -> PluginFacts:
-    from collect_pipelines.checks.child import clean_environment
+    from collect_pipelines.checks.isolation.child import clean_environment
 
     command = [sys.executable, "-P", "-m", "collect_pipelines.cli.plugin_facts", door, plugin.kind]
     try:

@@ -5,7 +5,7 @@ import time
 
 import orjson
 
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.errors import CollectError
 from collect_pipelines.ingest.authentication import Authenticator
 from collect_pipelines.ingest.body import BATCH_BODY_BYTES

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from collect_pipelines.checks.answers import AnswersCheck
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckRunner, line_class
 from collect_pipelines.errors import NotFound, Unavailable
 from collect_pipelines.forms.definition import FormDefinition

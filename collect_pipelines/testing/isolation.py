@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collect_pipelines.checks.interface import Draft, References
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckRunner
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition
 

@@ -53,7 +53,7 @@ def questions() -> list[dict[str, Any]]:
 async def alone(count: int) -> None:
     """The checks without a server."""
     from collect_pipelines.checks.interface import Draft
-    from collect_pipelines.checks.processes import CheckProcesses
+    from collect_pipelines.checks.isolation.processes import CheckProcesses
     from collect_pipelines.checks.runner import CheckRunner
     from collect_pipelines.forms.definition import FormDefinition
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.ingest.check_watch import CheckWatch
 from collect_pipelines.ingest.forms import FormBook
 from collect_pipelines.ingest.threads import StoreThreads

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from collect_pipelines.checks.interface import Draft, References
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
 from collect_pipelines.checks.said import LookUp, nobody_earlier
 from collect_pipelines.forms.definition import FormDefinition

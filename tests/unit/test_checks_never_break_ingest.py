@@ -16,16 +16,16 @@ from typing import Any
 import psutil
 import pytest
 
-from collect_pipelines.checks import member as member_module
-from collect_pipelines.checks import tenant as tenant_module
 from collect_pipelines.checks.breaker import TRIP_AFTER, Breaker
-from collect_pipelines.checks.child import LOWER_PRIORITY, Child
 from collect_pipelines.checks.interface import Draft, Earlier, Fingerprint
-from collect_pipelines.checks.pool import KindProcesses
+from collect_pipelines.checks.isolation import member as member_module
+from collect_pipelines.checks.isolation import tenant as tenant_module
+from collect_pipelines.checks.isolation.child import LOWER_PRIORITY, Child
+from collect_pipelines.checks.isolation.pool import KindProcesses
+from collect_pipelines.checks.isolation.tenant import Tenant
+from collect_pipelines.checks.isolation.wire import findings_of
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
-from collect_pipelines.checks.tenant import Tenant
 from collect_pipelines.checks.verdict import Nonsense
-from collect_pipelines.checks.wire import findings_of
 from collect_pipelines.errors import Unavailable
 from tests.strangers import DISTRIBUTION, ENDINGS, NONSENSE
 from tests.unit.checks_world import READY_SECONDS, World, draft, form, world_in

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from collect_pipelines.checks.interface import Draft
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
 from collect_pipelines.forms.definition import FormDefinition
 

@@ -10,9 +10,9 @@ import pytest
 
 from collect_pipelines import plugins
 from collect_pipelines.checks.interface import CheckConfig, Draft
+from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.making import made_check
 from collect_pipelines.checks.phone import PhoneConfig
-from collect_pipelines.checks.processes import CheckProcesses
 from collect_pipelines.checks.rules import RulesCheck
 from collect_pipelines.checks.runner import CheckOutcome, CheckRunner
 from collect_pipelines.errors import FormInvalid

@@ -1,5 +1,5 @@
 """
-The process in which checks of one kind run. Started by ingest as `python -m collect_pipelines.checks.host`, clean, never forked.
+The process in which checks of one kind run. Started by ingest as `python -m collect_pipelines.checks.isolation.host`, clean, never forked.
 
 It has no descriptor of ingest but its own end of a socket pair, no variable of its environment that could hold a secret, a bound
 on its memory, and it ends with its parent. It answers one request at a time.
@@ -17,9 +17,7 @@ from typing import Any
 
 from collect_pipelines import plugins
 from collect_pipelines.checks.interface import Check
-from collect_pipelines.checks.making import Unusable, made_check
-from collect_pipelines.checks.verdict import Nonsense, sound_findings, sound_fingerprints, sound_metadata
-from collect_pipelines.checks.wire import (
+from collect_pipelines.checks.isolation.wire import (
     MAX_REQUEST_BYTES,
     Frames,
     draft_of,
@@ -27,6 +25,8 @@ from collect_pipelines.checks.wire import (
     fingerprints_document,
     frame,
 )
+from collect_pipelines.checks.making import Unusable, made_check
+from collect_pipelines.checks.verdict import Nonsense, sound_findings, sound_fingerprints, sound_metadata
 from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.definition import FormDefinition
 

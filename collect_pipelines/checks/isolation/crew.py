@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from collect_pipelines.checks.child import Child
-from collect_pipelines.checks.member import Loss, Member
+from collect_pipelines.checks.isolation.child import Child
+from collect_pipelines.checks.isolation.member import Loss, Member
 from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["RETRY_SECONDS", "Crew", "Watcher"]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from collect_pipelines.checks.member import Member
-from collect_pipelines.checks.tenant import Request, Tenant, Unheeded, end_with
-from collect_pipelines.checks.turns import place_for, preparations
+from collect_pipelines.checks.isolation.member import Member
+from collect_pipelines.checks.isolation.tenant import Request, Tenant, Unheeded, end_with
+from collect_pipelines.checks.isolation.turns import place_for, preparations
 
 __all__ = ["NO_LISTS", "Lodging"]
 

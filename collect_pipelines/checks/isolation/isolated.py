@@ -7,13 +7,13 @@ from typing import Any, Literal
 import orjson
 
 from collect_pipelines.checks.breaker import Breaker
-from collect_pipelines.checks.child import Message
 from collect_pipelines.checks.interface import Draft, References
-from collect_pipelines.checks.processes import CheckProcesses
+from collect_pipelines.checks.isolation.child import Message
+from collect_pipelines.checks.isolation.processes import CheckProcesses
+from collect_pipelines.checks.isolation.tenant import Crashed, NotReady, Overran, Tenant, Unheeded
+from collect_pipelines.checks.isolation.wire import draft_document, findings_of, fingerprints_of, reason_of
 from collect_pipelines.checks.said import LookUp, NotNow, Said, told_earlier
-from collect_pipelines.checks.tenant import Crashed, NotReady, Overran, Tenant, Unheeded
 from collect_pipelines.checks.verdict import Nonsense, sound_findings, sound_fingerprints, sound_metadata
-from collect_pipelines.checks.wire import draft_document, findings_of, fingerprints_of, reason_of
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition
 from collect_pipelines.model import Earlier

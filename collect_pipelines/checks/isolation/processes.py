@@ -3,8 +3,8 @@
 import asyncio
 
 from collect_pipelines.checks.breaker import PAUSE_SECONDS
-from collect_pipelines.checks.crew import Watcher
-from collect_pipelines.checks.pool import KindProcesses
+from collect_pipelines.checks.isolation.crew import Watcher
+from collect_pipelines.checks.isolation.pool import KindProcesses
 
 __all__ = ["CheckProcesses"]
 

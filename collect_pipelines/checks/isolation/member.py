@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from collect_pipelines.checks.child import Child, Message
-from collect_pipelines.checks.wire import reason_of
+from collect_pipelines.checks.isolation.child import Child, Message
+from collect_pipelines.checks.isolation.wire import reason_of
 
 __all__ = ["Facts", "Loss", "Member", "Task"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from collect_pipelines.checks.breaker import Breaker
-from collect_pipelines.checks.child import Message
-from collect_pipelines.checks.member import Member
+from collect_pipelines.checks.isolation.child import Message
+from collect_pipelines.checks.isolation.member import Member
 
 __all__ = ["QUICK_SECONDS", "Crashed", "Landlord", "NotReady", "Overran", "Preparation", "Request", "Tenant", "Unheeded", "end_with"]
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from collect_pipelines.checks.isolation.wire import MAX_ANSWER_BYTES, Frames
 from collect_pipelines.checks.verdict import Nonsense
-from collect_pipelines.checks.wire import MAX_ANSWER_BYTES, Frames
 
 __all__ = ["Child", "clean_environment"]
 
@@ -28,7 +28,7 @@ Message = dict[str, Any]
 
 class Child(asyncio.Protocol):
     """
-    A running `collect_pipelines.checks.host`.
+    A running `collect_pipelines.checks.isolation.host`.
 
     heard: called with each document it sends. ended: called once, when the process is gone or talks nonsense; with the reason.
     """
@@ -119,7 +119,7 @@ class Child(asyncio.Protocol):
         own = (str(theirs.fileno()), self._kind, str(self._memory_bytes), str(os.getpid()))
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, an argument list, no shell
-                [sys.executable, "-P", "-m", "collect_pipelines.checks.host", *own],
+                [sys.executable, "-P", "-m", "collect_pipelines.checks.isolation.host", *own],
                 stdin=subprocess.DEVNULL,
                 # Promise 10: what it prints may hold answers, so it goes nowhere.
                 stdout=subprocess.DEVNULL,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from collect_pipelines.checks.member import Member
-from collect_pipelines.checks.tenant import QUICK_SECONDS, Preparation, Request, Tenant
+from collect_pipelines.checks.isolation.member import Member
+from collect_pipelines.checks.isolation.tenant import QUICK_SECONDS, Preparation, Request, Tenant
 
 __all__ = ["place_for", "preparations"]
 

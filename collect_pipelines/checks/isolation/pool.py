@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import orjson
 
-from collect_pipelines.checks.child import Child, Message
-from collect_pipelines.checks.crew import Crew, Watcher
-from collect_pipelines.checks.lodging import NO_LISTS, Lodging
-from collect_pipelines.checks.member import Facts, Loss, Member
-from collect_pipelines.checks.tenant import (
+from collect_pipelines.checks.isolation.child import Child, Message
+from collect_pipelines.checks.isolation.crew import Crew, Watcher
+from collect_pipelines.checks.isolation.lodging import NO_LISTS, Lodging
+from collect_pipelines.checks.isolation.member import Facts, Loss, Member
+from collect_pipelines.checks.isolation.tenant import (
     Crashed,
     NotReady,
     Overran,
@@ -19,7 +19,7 @@ from collect_pipelines.checks.tenant import (
     Tenant,
     end_with,
 )
-from collect_pipelines.checks.wire import MAX_REQUEST_BYTES, frame, reason_of
+from collect_pipelines.checks.isolation.wire import MAX_REQUEST_BYTES, frame, reason_of
 from collect_pipelines.telemetry.logs import get_logger
 
 __all__ = ["KindProcesses"]
