@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+MAX_NAMED = 3  # forms in one sentence
+
 
 @click.command()
 @click.option("--form", help="Only this form.")
@@ -93,8 +95,18 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
         waiting = "1 delivery waits" if count == 1 else f"{count} deliveries wait"
         return f"{waiting}, the oldest for {ago(oldest)}. To deliver now: collect sync"
     if not rows:
-        return f"No form has an integration. Next: collect integrations add warehouse --form {forms[0].reference}"
+        return f"No form has an integration. {_add(forms[0].reference)}"
     held = sum(row.quarantined + row.dead_lettered for row in rows)
     if held:
         return f"Nothing waits; {held} {'delivery is' if held == 1 else 'deliveries are'} held back. See: collect failures list"
+    connected = {row.form for row in rows}
+    alone = [form.reference for form in forms if form.reference not in connected and form.head]
+    if alone:
+        named = f"{', '.join(alone[:MAX_NAMED])}{' and others' if len(alone) > MAX_NAMED else ''}"
+        verb = "has" if len(alone) == 1 else "have"
+        return f"All integrations have delivered; {named} {verb} responses and no integration. {_add(alone[0])}"
     return "All responses are delivered."
+
+
+def _add(form: str) -> str:
+    return f"Next: collect integrations add warehouse --form {form}"
