@@ -27,13 +27,9 @@ def read_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[s
 
 
 def _csv_documents(path: Path, definition: "FormDefinition") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from collect_pipelines.forms.exports.rows import read_table, submission_of_row
+    from collect_pipelines.forms.exports.rows import submissions_of
 
-    for line, record in read_table(path).records():
-        try:
-            response_id, answers = submission_of_row(definition, record)
-        except Invalid as exc:
-            raise Invalid(f"{path}:{line}: {exc.message}", fix=exc.fix) from exc
+    for line, response_id, answers in submissions_of(definition, path):
         yield response_id or f"line {line}", answers
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from collect_pipelines.errors import Invalid
-
 if TYPE_CHECKING:
     from collect_pipelines.forms.definition import FormDefinition
 
@@ -39,14 +37,10 @@ def count_rows(path: Path) -> int:
 
 def read_rows(path: Path, definition: "FormDefinition") -> Iterator[Row]:
     """Every row as a response. Raises Invalid naming line and column for a cell that does not fit its question."""
-    from collect_pipelines.forms.exports.rows import submission_of_row, table_for
+    from collect_pipelines.forms.exports.rows import submissions_of
 
     seen: Counter[str] = Counter()
-    for line, record in table_for(definition, path).records():
-        try:
-            given, answers = submission_of_row(definition, record)
-        except Invalid as exc:
-            raise Invalid(f"{path}:{line}: {exc.message}", fix=exc.fix) from exc
+    for line, given, answers in submissions_of(definition, path):
         response_id = given or _derived_id(definition.form, answers, seen)
         document = {"id": response_id, "answers": answers, "source": "csv"}
         yield Row(line, response_id, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())

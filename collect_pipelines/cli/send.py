@@ -41,7 +41,8 @@ def command(
     Send every row of a CSV file as a response, through HTTP.
 
     Headers are question labels or keys, cells are labels or codes. Sending a file again changes nothing: every row has the id
-    of its id column, or one made from its content. So an interrupted run is resumed by the same command.
+    of its id column (`_id` or `id`, unless the form has such a question), or one made from its content. So an interrupted run
+    is resumed by the same command.
     """
     total = count_rows(file)
     with progress(f"Sending {file.name}", total, quiet=as_json) as shown:

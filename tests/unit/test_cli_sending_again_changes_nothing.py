@@ -57,6 +57,52 @@ def test_a_cell_that_does_not_fit_names_file_line_and_column(tmp_path: Path) -> 
         ids(file)
 
 
+@pytest.mark.parametrize("name", ["id", "_id"])
+def test_a_column_of_ids_that_is_no_question_names_the_responses(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path / "a.csv", f"{name},Where?,How many?", "r1,Market,3", ",Bridge,1")
+
+    first, second = read_rows(file, FORM)
+
+    assert first.response_id == "r1"
+    assert json.loads(first.body)["answers"] == {"place": "Market", "people": 3}
+    assert second.response_id not in ("", "r1")
+
+
+def test_a_question_called_id_stays_a_question_and_the_form_may_name_another_column(tmp_path: Path) -> None:
+    asked = FormDefinition.model_validate({"form": "f", "title": "F", "questions": [{"key": "id", "type": "text"}]})
+    (row,) = read_rows(write(tmp_path / "a.csv", "id,_id", "card 7,r1"), asked)
+    assert (row.response_id, json.loads(row.body)["answers"]) == ("r1", {"id": "card 7"})
+
+    named = FORM.model_copy(update={"metadata": {"id_column": "Ref"}})
+    assert [one.response_id for one in read_rows(write(tmp_path / "b.csv", "Ref,Where?", "r1,Market"), named)] == ["r1"]
+    assert [one.response_id for one in read_rows(write(tmp_path / "c.csv", "_id,Where?", "r1,Market"), named)] == ["r1"]
+    with pytest.raises(Invalid, match="no question for the column 'id'"):
+        list(read_rows(write(tmp_path / "d.csv", "id,Ref,Where?", "1,r1,Market"), named))
+
+
+def test_a_downloaded_sheet_is_read_back_without_its_system_columns(tmp_path: Path) -> None:
+    header = "Submitted (UTC),Where?,How many?,_id,_revision"
+    (row,) = read_rows(write(tmp_path / "a.csv", header, "2030-01-01 00:00:01,Market,3,r1,2"), FORM)
+    assert (row.response_id, json.loads(row.body)["answers"]) == ("r1", {"place": "Market", "people": 3})
+
+    with pytest.raises(Invalid, match=r"b\.csv:3: The response of this row was deleted"):
+        list(
+            read_rows(write(tmp_path / "b.csv", header, "2030-01-01 00:00:01,Market,3,r1,2", "2030-01-01 00:00:01,,,r2,2 (deleted)"), FORM)
+        )
+    with pytest.raises(Invalid, match="no question for the column '_revision'"):
+        list(read_rows(write(tmp_path / "c.csv", "Where?,_revision", "Market,2"), FORM))
+
+
+def test_a_column_without_a_question_is_a_fault_of_the_header(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "Where?,Extra", "Market,", "Bridge,1")
+    with pytest.raises(Invalid, match=r"a\.csv:1: The form has no question for the column 'Extra'"):
+        ids(file)
+
+    below = write(tmp_path / "b.csv", "Survey of places", "", "Where?,How many?,Extra", "Market,3,x", "Bridge,1,y")
+    with pytest.raises(Invalid, match=r"b\.csv:3: The form has no question for the column 'Extra'"):
+        ids(below)
+
+
 def test_a_row_longer_than_the_header_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", "Where?,How many?", "Market,3,4")
 

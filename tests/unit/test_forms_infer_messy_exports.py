@@ -402,6 +402,14 @@ def test_titles_a_delimiter_line_and_short_rows_lose_nothing(tmp_path: Path) -> 
     assert "2 title rows were kept" in inference.decisions[0]
 
 
+def test_a_title_above_columns_of_one_name_leaves_the_delimiter_to_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    table = [["Name", "Amount", "Amount", "City"], ["Asha", "1,000", "12 %", "Pune"], ["Ravi", "2,000", "9 %", "Pune"]]
+    path.write_text("Survey of plots\n\n" + "".join("\t".join(row) + "\n" for row in table), "utf-8")
+
+    assert again(inferred(path), path) == table
+
+
 def test_the_first_sheet_of_a_workbook_is_read_like_a_file(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.create_sheet("Responses")

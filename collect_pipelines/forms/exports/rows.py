@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,9 +17,15 @@ from collect_pipelines.forms.exports.question_parts import parts_of
 from collect_pipelines.forms.exports.table import Table, read_table
 from collect_pipelines.rules.moments import read_date, read_datetime, read_time
 
-__all__ = ["Table", "read_table", "submission_of_row", "table_for"]
+__all__ = ["Table", "read_table", "submission_of_row", "submissions_of", "table_for"]
 
 MAX_LAYOUTS = 100  # form versions whose columns are kept ready
+ID_COLUMNS = ("_id", "id")
+"""Headers of the response id in files of a form that names no other: in sheets of this product, and in everyone else's files."""
+SHEET_ID, SHEET_REVISION, SHEET_SUBMITTED = "_id", "_revision", "Submitted (UTC)"
+"""What sheets of this product have beside the questions."""
+DELETED = "(deleted)"  # ends the revision of a deleted response in a sheet
+ADD = "Add the question, or remove the column."
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
 _DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -38,6 +44,24 @@ def table_for(definition: FormDefinition, path: Path) -> Table:
     return read_table(path, rows if rows in (1, 2) else None)
 
 
+def submissions_of(definition: FormDefinition, path: Path) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+    """
+    Line, response id (None without an id column) and answers of every row of the file.
+
+    Raises Invalid naming file, line and column: of the header for a column that is no question, else of the row.
+    """
+    table = table_for(definition, path)
+    known = _known_columns(definition, table.columns)
+    for column in table.columns:
+        if column not in known:
+            raise Invalid(f"{path}:{table.header_line}: {_unknown(column)}", fix=ADD)
+    for line, record in table.records():
+        try:
+            yield line, *submission_of_row(definition, record)
+        except Invalid as exc:
+            raise Invalid(f"{path}:{line}: {exc.message}", fix=exc.fix) from exc
+
+
 def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
     """
     Response id (None without an id column) and answers of one row.
@@ -47,10 +71,14 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
     in their metadata, and cells are read in the format that is recorded there, else as plain ones. An empty cell is unanswered, text
     is kept as it is.
 
+    The response id stands in the column `metadata.id_column` of the form, else in one of ID_COLUMNS that is no question. Beside the id
+    column of a sheet of this product, its revision and time of submission are left out.
+
     Raises Invalid naming the column, never the cell's content.
     """
     layout = _layout(definition)
-    id_column, blank = definition.metadata.get("id_column"), definition.metadata.get("blank_columns")
+    id_column, passed = _system_columns(definition, row)
+    blank = definition.metadata.get("blank_columns")
     response_id: str | None = None
     answers: dict[str, Any] = {}
     last: list[tuple[str, Put, str]] = []
@@ -60,10 +88,14 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
         if column == id_column:
             response_id = cell.strip() or None
             continue
+        if column in passed:
+            if column == SHEET_REVISION and cell.endswith(DELETED):
+                raise Invalid("The response of this row was deleted.", fix="Remove the row from the file.")
+            continue
         if column not in layout:
             if isinstance(blank, Mapping) and column in blank and not cell:
                 continue
-            raise Invalid(f"The form has no question for the column {column!r}.", fix="Add the question, or remove the column.")
+            raise Invalid(_unknown(column), fix=ADD)
         if cell:
             put, own_words = layout[column]
             if own_words:
@@ -73,6 +105,27 @@ def submission_of_row(definition: FormDefinition, row: Mapping[str, str]) -> tup
     for column, put, cell in last:
         _put(put, answers, column, cell)
     return response_id, answers
+
+
+def _system_columns(definition: FormDefinition, columns: Iterable[str]) -> tuple[str | None, frozenset[str]]:
+    """The id column, if there is one, and the columns of a sheet of this product that hold no answers."""
+    layout, given = _layout(definition), definition.metadata.get("id_column")
+    there = set(columns)
+    if isinstance(given, str) and given in there:
+        return given, frozenset()
+    found = next((name for name in ID_COLUMNS if name in there and name not in layout), None)
+    passed = {SHEET_REVISION, SHEET_SUBMITTED} - layout.keys() if found == SHEET_ID else ()
+    return found, frozenset(passed)
+
+
+def _known_columns(definition: FormDefinition, columns: Iterable[str]) -> set[str | None]:
+    id_column, passed = _system_columns(definition, columns)
+    blank = definition.metadata.get("blank_columns")
+    return {id_column, *passed, *_layout(definition), *(blank if isinstance(blank, Mapping) else ())}
+
+
+def _unknown(column: str) -> str:
+    return f"The form has no question for the column {column!r}."
 
 
 def _put(put: Put, answers: dict[str, Any], column: str, cell: str) -> None:

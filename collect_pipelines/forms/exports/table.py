@@ -53,6 +53,8 @@ class Table:
     """Why there are two header rows."""
     preamble: tuple[tuple[str, ...], ...] = ()
     """Rows above the header, verbatim."""
+    header_line: int = 1
+    """Line of the file in which its first row ends."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -118,8 +120,10 @@ def read_table(path: Path, rows_of_header: int | None = None) -> Table:
     """
     encoding = WORKBOOK if is_workbook(path) else _encoding(path)
     delimiter = DELIMITERS[0] if encoding == WORKBOOK else _delimiter(path, encoding)
-    rows = [cells for _, cells in islice(_written(_cells(path, encoding, delimiter)), SAMPLE_ROWS)]
+    numbered = list(islice(_written(_cells(path, encoding, delimiter)), SAMPLE_ROWS))
+    rows = [cells for _, cells in numbered]
     first = _first(rows)
+    line = numbered[first][0] if rows else 0
     preamble, rows = rows[:first], [rows[first], *filter(any, rows[first + 1 :])] if rows else []
     if not rows:
         raise Invalid(f"{path.name} is empty.", fix="The first line names the columns, every other line is a response.")
@@ -129,7 +133,7 @@ def read_table(path: Path, rows_of_header: int | None = None) -> Table:
     header = rows[:found]
     width = max(map(len, header))
     padded = tuple((*row, *[""] * (width - len(row))) for row in header)
-    return Table(path, encoding, delimiter, padded, _unique(_names(padded)), why, tuple(map(tuple, preamble)))
+    return Table(path, encoding, delimiter, padded, _unique(_names(padded)), why, tuple(map(tuple, preamble)), line)
 
 
 def _written(lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
@@ -146,12 +150,14 @@ def _first(rows: Sequence[Sequence[str]]) -> int:
     Place of the header: after lines of titles, if any.
 
     A title is one cell in a line of its own, or one cell of several with a blank line below the titles; else it is the header. Below
-    the header there are rows as long as it is: a table of one column may hold commas, too.
+    the header there are rows as long as it is: a table of one column may hold commas, too. Two columns may have one name when a blank
+    line sets the titles apart.
     """
     place = next((place for place, cells in enumerate(rows[: MAX_PREAMBLE + 1]) if sum(map(bool, cells)) > 1), 0)
     above, header, below = rows[:place], rows[place] if rows else [], [row for row in rows[place + 1 :] if any(row)]
-    titles = place > 0 and (all(len(row) <= 1 for row in above) or not any(above[-1]))
-    named = len(header) > 2 and all(header) and len(set(header)) == len(header)
+    apart = place > 0 and not any(above[-1])
+    titles = place > 0 and (apart or all(len(row) <= 1 for row in above))
+    named = len(header) > 2 and all(header) and (len(set(header)) == len(header) or (apart and len(set(header)) > 2))
     regular = len(below) > 1 and all(len(row) == len(header) and row != header for row in below)
     return place if titles and named and regular else 0
 
