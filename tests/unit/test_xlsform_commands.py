@@ -35,6 +35,21 @@ def test_import_prints_the_form_and_tells_the_notes_apart(tmp_path: Path) -> Non
     assert result.stderr.startswith("# sheet survey, row 4, column constraint: `pulldata('a', 'b', 'c', .) = 1` speaks of pulldata()")
 
 
+def test_import_says_of_an_expression_that_is_none_what_is_wrong_with_it(tmp_path: Path) -> None:
+    rows = [
+        ["type", "name", "label", "constraint"],
+        ["integer", "a", "A", ". >"],
+        ["integer", "b", "B", ". > 1)"],
+        ["integer", "c", "C", "(. > 1"],
+    ]
+
+    first, second, third, *_ = run("import", xlsx(tmp_path, survey=rows)).stderr.splitlines()
+
+    assert "column constraint: `. >` ends too early; it is kept in metadata.xlsform, and nothing is checked" in first
+    assert "`. > 1)` has `)` where it should end; it is kept" in second
+    assert "`(. > 1` ends too early; it is kept" in third
+
+
 def test_import_writes_a_file_and_says_what_comes_next(tmp_path: Path) -> None:
     path = xlsx(tmp_path, survey=SURVEY, choices=YES_NO)
 
@@ -57,6 +72,7 @@ def test_import_of_a_broken_workbook_is_an_error_with_places(tmp_path: Path) -> 
     result = run("import", xlsx(tmp_path, survey=[["type", "name"], ["txt", "a"]]))
 
     assert isinstance(result.exception, FormInvalid)
+    assert result.exception.message == f"One fault in form.xlsx: {result.exception.problems[0]}"
     assert result.exception.problems == ("form.xlsx: sheet survey, row 2, column type: `txt` is no type of XLSForm; did you mean text?",)
 
 

@@ -81,7 +81,7 @@ class Findings:
         shown = problems[:MAX_PROBLEMS]
         count = "One fault" if len(problems) == 1 else f"{len(shown)} faults"
         count = f"More than {count}" if len(problems) > len(shown) else count
-        return FormInvalid(f"{count} in {shown[0]}" + (" ..." if len(problems) > 1 else ""), problems=shown, fix=_FIX)
+        return FormInvalid(f"{count} in {self.source}: {shown[0]}" + (" ..." if len(problems) > 1 else ""), problems=shown, fix=_FIX)
 
     def refusal(self, message: str, cell: Cell | None = None) -> FormInvalid:
         """The error for a fault after which nothing more can be read."""

@@ -14,7 +14,7 @@ from collect_pipelines.forms.xlsform.expressions.operands import joined
 from collect_pipelines.forms.xlsform.expressions.rules import Rules
 from collect_pipelines.forms.xlsform.expressions.translation import Translator
 from collect_pipelines.forms.xlsform.expressions.writing import xpath_of
-from collect_pipelines.forms.xlsform.expressions.xpath import Number, Untranslatable, parse
+from collect_pipelines.forms.xlsform.expressions.xpath import Malformed, Number, Untranslatable, parse
 from collect_pipelines.forms.xlsform.findings import Findings
 from collect_pipelines.forms.xlsform.sheets.languages import Texts
 from collect_pipelines.forms.xlsform.sheets.survey import Item, Survey, truth
@@ -82,7 +82,7 @@ class Logic:
             root = Translator(self.answers, None, item.repeats()).condition(parse(text))
             expression = self.rules.checked(root, item.repeats())
         except Untranslatable as exc:
-            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}. What it covers counts as asked, and is never required"
+            told = f"{_told(exc)}; {_KEPT}. What it covers counts as asked, and is never required"
             self.findings.note(self.survey.cell(item, "relevant"), told + "; write `relevant` into the form file if it should be", text)
             self._relevance[item] = None
             _keep(document, "relevant", text)
@@ -132,7 +132,7 @@ class Logic:
             self.rules.add(item, "required", joined("||", [*parts, own]), said)
             self._keep_unless(document, "required", text, lambda: xpath_of(condition, self.answers, item.key))
         except Untranslatable as exc:
-            told = f"speaks of {exc}, which has no counterpart here" if not text.isalpha() else "is neither yes nor no; write one of them"
+            told = _told(exc) if not text.isalpha() else "is neither yes nor no; write one of them"
             self.findings.note(place, f"{told}; {_KEPT}, and an answer is not required", text)
             _keep(document, "required", text)
             return False
@@ -146,7 +146,7 @@ class Logic:
                 if self._constrain(item, document, text, messages):
                     return
             except Untranslatable as exc:
-                told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and nothing is checked"
+                told = f"{_told(exc)}; {_KEPT}, and nothing is checked"
                 self.findings.note(self.survey.cell(item, "constraint"), told + "; write a rule into the form file if it should be", text)
                 _keep(document, "constraint", text)
         if messages:
@@ -189,7 +189,8 @@ class Logic:
             document["choices_by"] = chosen_by(text, item, document, self.answers)
             self._keep_unless(document, "choice_filter", text, lambda: filter_cell(document["choices_by"], self.answers))
         except Untranslatable as exc:
-            told = f"speaks of {exc}; understood is column = ${{question}} and the like. The filter is kept, and all choices are accepted"
+            fault = str(exc) if isinstance(exc, Malformed) else f"speaks of {exc}"
+            told = f"{fault}; understood is column = ${{question}} and the like. The filter is kept, and all choices are accepted"
             self.findings.note(self.survey.cell(item, "choice_filter"), told, text)
             _keep(document, "choice_filter", text)
 
@@ -211,7 +212,7 @@ class Logic:
             self.rules.add(item, "count", root, {})
             self._keep_unless(document, "repeat_count", text, lambda: count_cell(root, None, None, self.answers, item.key))
         except (Untranslatable, ValueError) as exc:
-            told = f"speaks of {exc}, which has no counterpart here; {_KEPT}, and any number of rows up to {MAX_ROWS:,} is accepted"
+            told = f"{_told(exc)}; {_KEPT}, and any number of rows up to {MAX_ROWS:,} is accepted"
             self.findings.note(self.survey.cell(item, "repeat_count"), told, text)
             _keep(document, "repeat_count", text)
 
@@ -236,3 +237,7 @@ class Logic:
 
 def _keep(document: Document, name: str, value: Any) -> None:
     document.setdefault("metadata", {}).setdefault("xlsform", {})[name] = value
+
+
+def _told(exc: ValueError) -> str:
+    return str(exc) if isinstance(exc, Malformed) else f"speaks of {exc}, which has no counterpart here"

@@ -8,6 +8,7 @@ __all__ = [
     "Binary",
     "Expression",
     "Func",
+    "Malformed",
     "Minus",
     "Number",
     "Ref",
@@ -50,6 +51,10 @@ _MEANT = {
 
 class Untranslatable(ValueError):
     """The expression, or a part of it, has no counterpart; the message names the part."""
+
+
+class Malformed(Untranslatable):
+    """The text is no expression at all; the message says what is wrong with it, to be put behind its subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,9 @@ def parse(text: str) -> Expression:
     found = parser.expression(0)
     if parser.here is not None:
         word = parser.here[1]
-        raise Untranslatable(
-            f"`{word}` (did you mean `{_MEANT[word]}`?)" if word in _MEANT else f"`{word}` where the expression should end"
-        )
+        if word in _MEANT:
+            raise Untranslatable(f"`{word}` (did you mean `{_MEANT[word]}`?)")
+        raise Malformed(f"has `{word}` where it should end")
     return found
 
 
@@ -172,7 +177,7 @@ class _Parser:
     def take(self) -> tuple[str, str]:
         token = self.here
         if token is None:
-            raise Untranslatable("an expression that ends too early")
+            raise Malformed("ends too early")
         self.at += 1
         return token
 
@@ -234,4 +239,4 @@ class _Parser:
     def expect(self, value: str) -> None:
         kind, found = self.take()
         if kind != "operator" or found != value:
-            raise Untranslatable(_WHY.get(found, f"`{found}` where `{value}` is missing"))
+            raise Untranslatable(_WHY[found]) if found in _WHY else Malformed(f"has `{found}` where `{value}` is missing")
