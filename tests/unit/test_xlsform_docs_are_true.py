@@ -55,6 +55,14 @@ def test_every_column_is_documented(name: str) -> None:
     assert f"`{name}`" in DOCS
 
 
+def test_names_become_the_keys_the_document_says(tmp_path: Path) -> None:
+    for name in re.findall(r"`([^`]+)`", DOCS.split("Names become keys: ")[1].split(" become ")[0]):
+        form = read(tmp_path, [["type", "name", "label"], ["text", name, "A"]]).definition
+        assert [question.key for question in form.questions] == ["member_age"]
+    with pytest.raises(FormInvalid, match="Member Age"):
+        read(tmp_path, [["type", "name", "label"], ["text", "Member Age", "A"]])
+
+
 ASKED = [name for name, ours in TYPES.items() if ours not in ("refused", "kept", "group", "repeat")]
 
 
