@@ -43,7 +43,7 @@ class Settings:
     )
     check_processes: int = _setting("Processes per kind of isolated check and ingest worker.", 2)
     check_memory_mb: int = _setting("MiB a process of checks may use before it is replaced; twice as much it can't get.", 512)
-    check_pause_seconds: float = _setting("Seconds a check that hung or crashed three times in a row is left alone.", 30.0)
+    check_pause_seconds: float = _setting("Seconds a check that hung or crashed in three of ten attempts is left alone.", 30.0)
     postgres_port: int = _setting("Port of the embedded Postgres.", 5544)
     dagster_port: int = _setting("Port of the Dagster web server.", 3000)
     code_server_port: int = _setting("Port of Dagster's code server.", 4266)

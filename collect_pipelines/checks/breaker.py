@@ -1,11 +1,13 @@
 """Spares responses the wait for a check that overruns or crashes again and again."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["PAUSE_SECONDS", "TRIP_AFTER", "Breaker", "BreakerState"]
+__all__ = ["PAUSE_SECONDS", "TRIP_AFTER", "WINDOW", "Breaker", "BreakerState"]
 
-TRIP_AFTER = 3  # failures in a row; one may be bad luck
+TRIP_AFTER = 3  # failures among the last `WINDOW`; one may be bad luck
+WINDOW = 10  # attempts; failures in a row would not do: a check that leaks passes now and then, and most responses wait in vain
 PAUSE_SECONDS = 30.0  # then one response tries it again; each time in vain the pause doubles
 LONGEST_PAUSES = 8  # up to so many times the first one: each trial costs a process
 TRIAL_SECONDS = 12.0  # longer than the longest time-out of a check; a trial nobody hears of again is followed by the next one
@@ -17,7 +19,8 @@ class Breaker:
     """
     Closed: every response may try the check. Open: none, for a pause. Half-open: one at a time tries; its luck decides.
 
-    A failure is an overrun or a crash. A check that raises or returns nonsense has answered: that costs nobody any time.
+    A failure is an overrun, or whatever else costs a process. A check that raises or returns nonsense has answered: that costs
+    nobody any time.
     """
 
     def __init__(self, pause_seconds: float = PAUSE_SECONDS, told: Callable[[bool], None] | None = None) -> None:
@@ -26,7 +29,7 @@ class Breaker:
         self.pause_seconds = pause_seconds
         """How long it is left alone when it opens."""
         self._told = told or (lambda _: None)
-        self._failures = 0
+        self._failures: deque[bool] = deque(maxlen=WINDOW)
         self._shut_until = 0.0
         self.state: BreakerState = "closed"
 
@@ -41,9 +44,9 @@ class Breaker:
         return True
 
     def failed(self, now: float) -> bool:
-        """Counts an overrun or a crash; True when nobody may try it now."""
-        self._failures += 1
-        if self.state == "half-open" or (self.state == "closed" and self._failures >= TRIP_AFTER):
+        """Counts an attempt that cost a process; True when nobody may try it now."""
+        self._failures.append(True)
+        if self.state == "half-open" or (self.state == "closed" and sum(self._failures) >= TRIP_AFTER):
             opened = self.state == "closed"
             if not opened:
                 self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSES * self._first_pause)
@@ -60,9 +63,10 @@ class Breaker:
 
     def answered(self) -> None:
         """The check answered in time, whatever it said."""
-        self._failures = 0
-        # An answer to a question asked before it opened is no trial: three others were lost since.
+        self._failures.append(False)
+        # An answer to a question asked before it opened is no trial: others were lost since.
         if self.state == "half-open":
+            self._failures.clear()
             self.state = "closed"
             self.pause_seconds = self._first_pause
             self._told(False)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from collect_pipelines.checks.breaker import Breaker
 from collect_pipelines.checks.interface import Check, Draft, References
 from collect_pipelines.checks.making import Unusable, made_check
-from collect_pipelines.checks.said import LookUp, NotNow, Said, told_earlier
+from collect_pipelines.checks.said import GettingReady, LookUp, NotNow, Said, told_earlier
 from collect_pipelines.checks.verdict import Nonsense, sound_findings, sound_fingerprints, sound_metadata
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition
 
@@ -63,7 +63,7 @@ class InlineCheck:
         """What it says, with earlier responses looked up. Raises Nonsense, NotNow or TimeoutError."""
         check = self._check
         if check is None:
-            raise NotNow(self.problem or "is getting ready")
+            raise NotNow(self.problem) if self.problem else GettingReady()
         own = self._own(draft)
         wanted = self._guarded(lambda: sound_fingerprints(check.fingerprints(own, self._definition)))
         async with asyncio.timeout(seconds):
@@ -74,7 +74,7 @@ class InlineCheck:
         """What it says. Raises Nonsense or NotNow."""
         check = self._check
         if check is None:
-            raise NotNow(self.problem or "is getting ready")
+            raise NotNow(self.problem) if self.problem else GettingReady()
         own = self._own(draft)
         started = time.perf_counter()
         try:

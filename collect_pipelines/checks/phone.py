@@ -14,7 +14,7 @@ from collect_pipelines.checks.sentences import sentence
 from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.definition import FormDefinition, Question, label_in
 from collect_pipelines.forms.messages import say
-from collect_pipelines.forms.shapes import MAX_PHONE
+from collect_pipelines.forms.shapes import is_phone
 from collect_pipelines.model import Finding
 
 __all__ = ["PhoneCheck", "PhoneConfig", "RegionFrom"]
@@ -65,6 +65,7 @@ class PhoneCheck(Check):
     The country of a number without +: the question's `region`, else the one another answer tells, else the check's `region`.
     Codes: phone.invalid, phone.region (no country code, and no region to assume), phone.type; `on_violation` of the question decides
     between reject and flag. phone.unjudged (flag): there are more numbers than are judged.
+    What can be no number at first sight is told by the form itself.
     """
 
     kind: ClassVar[str] = "phone"
@@ -86,6 +87,8 @@ class PhoneCheck(Check):
         findings = []
         found = answers_of("phone", form.answerable, response.answers)
         for answer in islice(found, MOST):
+            if not is_phone(answer.text):
+                continue
             code, facts = self._judge(answer.text, answer.question.region or self._region_beside(answer) or self._settings.region)
             if facts:
                 response.answer_metadata.setdefault(answer.place, {}).update(facts)
@@ -113,8 +116,6 @@ class PhoneCheck(Check):
     def _judge(self, text: str, region: str | None) -> tuple[str | None, dict[str, str]]:
         import phonenumbers
 
-        if len(text) > MAX_PHONE:  # the form itself has told
-            return "phone.invalid", {}
         try:
             number = phonenumbers.parse(_RUN.sub(" ", text.strip()), region)
         except phonenumbers.NumberParseException as exc:

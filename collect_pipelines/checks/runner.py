@@ -11,7 +11,7 @@ from collect_pipelines.checks.inline import InlineCheck
 from collect_pipelines.checks.interface import Check, CheckConfig, Draft, References
 from collect_pipelines.checks.isolation.isolated import IsolatedCheck
 from collect_pipelines.checks.isolation.processes import CheckProcesses
-from collect_pipelines.checks.said import LookUp, NotNow, Said, nobody_earlier
+from collect_pipelines.checks.said import GettingReady, LookUp, NotNow, Said, nobody_earlier
 from collect_pipelines.checks.verdict import CheckOutcome, Nonsense, OutcomeName, outcome_of
 from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.definition import FormDefinition
@@ -167,6 +167,8 @@ class CheckRunner:
             return shut
         try:
             return self._heard(kind, place.ask_now(draft), draft, started)
+        except GettingReady as exc:
+            return self._failed(kind, "error", str(exc), started, draft.language, "starting")
         except (Nonsense, NotNow) as exc:
             return self._failed(kind, "error", str(exc), started, draft.language)
 
@@ -183,7 +185,8 @@ class CheckRunner:
             return self._failed(place.kind, "timeout", "took too long", started, draft.language)
         except NotNow as exc:
             place.breaker.undecided()
-            return self._failed(place.kind, "error", str(exc), started, draft.language)
+            variant = "starting" if isinstance(exc, GettingReady) else ""
+            return self._failed(place.kind, "error", str(exc), started, draft.language, variant)
         except Nonsense as exc:
             return self._failed(place.kind, "error", str(exc), started, draft.language)
         except Exception as exc:
@@ -204,12 +207,16 @@ class CheckRunner:
             draft.answer_metadata.setdefault(question, {}).update(facts)
         return CheckOutcome(kind, outcome_of(findings), findings, _since(started))
 
-    def _failed(self, kind: str, outcome: OutcomeName, reason: str, started: float, language: str | None) -> CheckOutcome:
+    def _failed(
+        self, kind: str, outcome: OutcomeName, reason: str, started: float, language: str | None, variant: str = ""
+    ) -> CheckOutcome:
+        """variant: chooses the sentence; `starting` when sending again in a moment helps."""
         on_error = self._settings[kind].on_error
         if on_error == "accept":
             return CheckOutcome(kind, outcome, (), _since(started), reason, outcome)
         code = f"check.{outcome}"
-        finding = Finding(code, say(code, language, {"check": kind}), on_error)
+        sentence = f"{code}.{variant}.{on_error}" if variant else code
+        finding = Finding(code, say(sentence, language, {"check": kind}), on_error)
         return CheckOutcome(kind, "rejected" if on_error == "reject" else outcome, (finding,), _since(started), reason, outcome)
 
     def _tell(self, kind: str, opened: bool) -> None:

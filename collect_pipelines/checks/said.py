@@ -7,7 +7,7 @@ from typing import Any
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import Earlier, Finding, Fingerprint
 
-__all__ = ["LookUp", "NotNow", "Said", "nobody_earlier", "told_earlier"]
+__all__ = ["GettingReady", "LookUp", "NotNow", "Said", "nobody_earlier", "told_earlier"]
 
 Said = tuple[tuple[Finding, ...], dict[str, dict[str, Any]]]
 """Findings, and facts about answers."""
@@ -18,6 +18,13 @@ LookUp = Callable[[Sequence[Fingerprint]], Awaitable[tuple[Earlier, ...]]]
 
 class NotNow(Exception):
     """The check can't be asked now; the text says why and holds no answer."""
+
+
+class GettingReady(NotNow):
+    """The check can be asked in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("is getting ready")
 
 
 async def nobody_earlier(_: Sequence[Fingerprint]) -> tuple[Earlier, ...]:

@@ -218,6 +218,18 @@ _TEXTS: dict[str, tuple[str, str, str, str]] = {
         "Le contrôle « {check} » n'a pas pu être fait.",
         "जाँच “{check}” नहीं हो सकी।",
     ),
+    "check.error.starting.flag": (
+        "The check “{check}” is getting ready; this response was judged without it.",
+        "La comprobación «{check}» se está preparando; esta respuesta se juzgó sin ella.",
+        "Le contrôle « {check} » est en préparation ; cette réponse a été jugée sans lui.",
+        "जाँच “{check}” तैयार हो रही है; यह प्रतिक्रिया उसके बिना जाँची गई।",
+    ),
+    "check.error.starting.reject": (
+        "The check “{check}” is getting ready; please send again in a moment.",
+        "La comprobación «{check}» se está preparando; vuelva a enviar en un momento.",
+        "Le contrôle « {check} » est en préparation ; veuillez renvoyer dans un instant.",
+        "जाँच “{check}” तैयार हो रही है; कृपया थोड़ी देर में फिर भेजें।",
+    ),
     "check.timeout": (
         "The check “{check}” took too long.",
         "La comprobación «{check}» tardó demasiado.",

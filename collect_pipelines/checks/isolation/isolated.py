@@ -12,7 +12,7 @@ from collect_pipelines.checks.isolation.child import Message
 from collect_pipelines.checks.isolation.processes import CheckProcesses
 from collect_pipelines.checks.isolation.tenant import Crashed, NotReady, Overran, Tenant, Unheeded
 from collect_pipelines.checks.isolation.wire import draft_document, findings_of, fingerprints_of, reason_of
-from collect_pipelines.checks.said import LookUp, NotNow, Said, told_earlier
+from collect_pipelines.checks.said import GettingReady, LookUp, NotNow, Said, told_earlier
 from collect_pipelines.checks.verdict import Nonsense, sound_findings, sound_fingerprints, sound_metadata
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.forms.definition import CheckSettings, FormDefinition
@@ -20,7 +20,6 @@ from collect_pipelines.model import Earlier
 
 __all__ = ["IsolatedCheck"]
 
-GETTING_READY = "is getting ready"
 RETRY_LISTS_SECONDS = 2.0  # Postgres was away when its reference lists were read
 
 
@@ -104,7 +103,7 @@ class IsolatedCheck:
         now = loop.time()
         self._first_wait = self._first_wait or now
         if not await self.is_ready(max(0.0, self._first_wait + self._deadline - now)):
-            raise NotNow(GETTING_READY)
+            raise GettingReady
         self._first_wait = None
         spent = loop.time() - now
         return min(until + spent, now + self._deadline)

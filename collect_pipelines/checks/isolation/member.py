@@ -118,7 +118,9 @@ class Member:
             self._clock.began = now
             if self.work:
                 self._watch()
-            if message.get("spent") is True:
+            if self.retiring:
+                message.pop("spent", None)  # one process is lost once, however much it still answers
+            elif message.get("spent") is True:
                 self.retiring = True
             task.answered(message, seconds)
             self._owner.free(self)

@@ -143,13 +143,12 @@ class KindProcesses:
         """The answer to a request, from the process that was at it."""
         tenant = request.tenant
         tenant.seconds += (seconds - tenant.seconds) / 8
-        if message.get("spent") is True and "error" in message:
+        spent = message.get("spent") is True
+        if spent:  # its process is replaced, even if it answered: the next responses wait for that
             tenant.breaker.failed(self._loop.time())
-            end_with(request.answer, Crashed(reason_of(message["error"])))
-        else:
-            if request.do == "check" or "error" in message:  # else the question that may hang is still to come
-                tenant.breaker.answered()
-            end_with(request.answer, message)
+        elif request.do == "check" or "error" in message:  # else the question that may hang is still to come
+            tenant.breaker.answered()
+        end_with(request.answer, Crashed(reason_of(message["error"])) if spent and "error" in message else message)
 
     def prepared(self, preparation: Preparation, message: Message) -> None:
         """A process has made a tenant ready, or could not."""
