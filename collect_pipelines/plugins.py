@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -78,7 +79,9 @@ def find(group: str, kind: str) -> Plugin:
     found = [plugin for plugin in every if plugin.kind == kind]
     if not found:
         kinds = ", ".join(sorted({plugin.kind for plugin in every})) or "none"
-        fix = f"Installed: {kinds}. Correct the name, or pip install the package that offers it."
+        near = get_close_matches(kind, [plugin.kind for plugin in every], n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        fix = f"{meant}Installed: {kinds}. Correct the name, or pip install the package that offers it."
         raise PluginError(f"No plug-in of kind {kind!r} in {group}.", fix=fix)
     if len(found) > 1:
         names = " and ".join(sorted(plugin.distribution for plugin in found))

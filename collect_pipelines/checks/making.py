@@ -43,7 +43,12 @@ def sound_config(made: type[Check], kind: str, config: Mapping[str, Any]) -> Che
 def config_faults(error: ValidationError) -> str:
     """What is wrong with a configuration, field by field; never the values."""
     faults = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in faults)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {_words(item['msg'])}" for item in faults)
+
+
+def _words(message: str) -> str:
+    """Without the name pydantic gives to faults that the check's own validators tell."""
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def _raised(kind: str, error: BaseException) -> str:

@@ -30,7 +30,7 @@ def check(folder: Path, checks: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("checks", "words"),
-    [("slnag: {}", ["slnag", "Installed: "]), ("phone: {config: {regoin: IN}}", ["phone", "regoin"])],
+    [("slnag: {}", ["slnag", "Did you mean slang?", "Installed: "]), ("phone: {config: {regoin: IN}}", ["phone", "regoin"])],
     ids=["a kind that is not installed", "a setting that does not exist"],
 )
 def test_a_check_that_can_t_be_used_is_told_and_the_form_stays_valid(tmp_path: Path, checks: str, words: list[str]) -> None:
@@ -43,3 +43,10 @@ def test_a_check_that_can_t_be_used_is_told_and_the_form_stays_valid(tmp_path: P
 
 def test_checks_that_can_be_used_are_not_mentioned(tmp_path: Path) -> None:
     assert check(tmp_path, "phone: {config: {region: IN}}")["unusable_checks"] == []
+
+
+def test_the_fault_of_a_setting_is_told_in_the_words_of_the_check(tmp_path: Path) -> None:
+    (problem,) = check(tmp_path, "duplicate: {config: {window: soon}}")["unusable_checks"]  # type: ignore[misc]
+
+    assert "window: write a number of seconds, or 90s" in problem
+    assert "Value error" not in problem
