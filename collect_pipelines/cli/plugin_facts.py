@@ -4,7 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,10 +32,21 @@ class PluginFacts:
     """summary, doc, fields, and what belongs to its door; see `_facts`."""
 
 
-def facts_of(found: Sequence[tuple[str, plugins.Plugin]], seconds: float = IMPORT_SECONDS) -> list[PluginFacts]:
-    """The facts of plug-ins, given with their doors; several at once, in order. seconds: how long one may take to be imported."""
+def facts_of(
+    found: Sequence[tuple[str, plugins.Plugin]], seconds: float = IMPORT_SECONDS, told: Callable[[PluginFacts], None] | None = None
+) -> list[PluginFacts]:
+    """
+    The facts of plug-ins, given with their doors; several at once, in order.
+
+    seconds: how long one may take to be imported. told: called with each as soon as it and those before it are known.
+    """
+    facts = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda one: _asked(one[0], one[1], seconds), found))
+        for one in pool.map(lambda one: _asked(one[0], one[1], seconds), found):
+            facts.append(one)
+            if told is not None:
+                told(one)
+    return facts
 
 
 def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import click
 
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import emit, print_facts, print_json, print_table, say
+from collect_pipelines.cli.progress import progress
 from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.settings import Settings
 
@@ -30,14 +31,25 @@ def list_command(settings: Settings, as_json: bool) -> None:
     """List the installed checks and destinations: where each runs, and whether it can."""
     from collect_pipelines.cli.plugin_facts import facts_of
 
-    found = facts_of(list(_installed()))
+    plugins = list(_installed())
+    if not as_json:
+        say(f"Importing {len(plugins)} plug-ins, each in a process of its own, to see whether it can be used.")
+    with progress("Imported", len(plugins), quiet=as_json) as shown:
+        found = facts_of(plugins, told=lambda one: shown.advance(1, one.kind))
     documents = [_document(settings, one) for one in found]
     emit(
         {"plugins": documents},
         as_json=as_json,
-        headings=("kind", "is a", "package", "version", "runs", "state"),
+        headings=("kind", "is a", "package", "version", "runs", "what it does"),
         rows=[
-            (one["kind"], one["door"], one["distribution"], one["version"], one["runs"], one["problem"] or one["summary"])
+            (
+                one["kind"],
+                one["door"],
+                one["distribution"],
+                one["version"],
+                one["runs"],
+                f"unavailable: {one['problem']}" if one["problem"] else one["summary"],
+            )
             for one in documents
         ],
         empty="No plug-in is installed. Next: pip install --force-reinstall collect-pipelines",

@@ -88,6 +88,14 @@ def test_the_list_says_where_each_kind_runs_and_why_one_can_not(strange: Path, m
     assert "strange_checks" not in sys.modules
 
 
+def test_while_it_looks_it_says_so_and_tells_what_each_kind_does() -> None:
+    listed = run("list")
+
+    assert "Importing " in listed.stderr
+    assert "what it does" in listed.stdout.partition("\n")[0].lower()
+    assert run("list", "--json").stderr == ""
+
+
 def test_a_kind_is_shown_with_every_setting_and_an_example_that_reads(tmp_path: Path) -> None:
     shown = run("show", "phone")
     document = told("show", "phone")
