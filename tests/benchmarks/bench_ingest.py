@@ -5,7 +5,7 @@ Starts a throwaway Postgres (fsync on) and the real server process, sends respon
 keep-alive connections from a process of its own, and does the same with one commit per request. All share one machine.
 
 Then the cost of checks: the same responses to forms without any, and to forms with five rules, phone and slang (10,000 terms) on,
-taken in turn.
+taken in turn; `--checks-only` measures nothing else.
 """
 
 import argparse
@@ -247,7 +247,8 @@ def main() -> None:
     """Everything, as a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--clients", type=int, nargs="*", default=CLIENTS)
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--checks-only", action="store_true", help="measure only what checks cost")
     parser.add_argument("--load", help=argparse.SUPPRESS)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -258,20 +259,18 @@ def main() -> None:
         variant, port = chosen.serve.split(",")
         serve(variant, os.environ["BENCH_URL"], int(port))
     else:
-        compare(chosen.clients, chosen.seconds)
+        compare(chosen.clients, chosen.seconds, checks_only=chosen.checks_only)
 
 
-def compare(clients: list[int], seconds: float) -> None:
-    """Both variants in one run on one Postgres."""
+def compare(clients: list[int], seconds: float, *, checks_only: bool) -> None:
+    """Both variants, then what checks cost, in one run on one Postgres."""
     from collect_pipelines.forms.definition import FormDefinition
-    from collect_pipelines.local.ports import free_port
     from collect_pipelines.local.postgres import throwaway_postgres
     from collect_pipelines.store.database import Database
     from collect_pipelines.store.forms import publish_form
     from collect_pipelines.store.keys import create_key
     from collect_pipelines.store.migrations import upgrade
 
-    rows: dict[tuple[str, int], Measured] = {}
     with throwaway_postgres() as postgres:
         url = postgres.url()
         upgrade(url)
@@ -281,28 +280,36 @@ def compare(clients: list[int], seconds: float) -> None:
                 publish_form(connection, "default", FormDefinition.model_validate(definition_of(f"bench{number}")))
             key = create_key(connection, "default", "bench", frozenset({"ingest"})).text
         database.dispose()
-        assert postgres.pid is not None
         print(f"{FORMS} forms, 20 answers, {len(Requests(key).next())} bytes per request with headers, {seconds:g} s each", flush=True)
-        print(
-            f"{'writer':>8} {'clients':>8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'server us':>10} {'postgres us':>12}",
-            flush=True,
-        )
-        for count in clients:
-            for variant in VARIANTS:
-                port = free_port()
-                with server(variant, url, port) as pid:
-                    row = measure(variant, pid, postgres.pid, port, key, count, seconds)
-                rows[variant, count] = row
-                print(
-                    f"{variant:>8} {count:>8} {row.rate:>8.0f} {row.p50_ms:>8.1f} {row.p99_ms:>8.1f} {row.failed:>7} "
-                    f"{row.server_us:>10.0f} {row.postgres_us:>12.0f}",
-                    flush=True,
-                )
+        rows = {} if checks_only else worth_of_grouping(postgres, url, key, clients, seconds)
         cost_of_checks(postgres, url, key, clients, seconds)
-    for count in clients:
+    for count in [] if checks_only else clients:
         grouped, single = rows["grouped", count], rows["single", count]
         cpu = (single.server_us + single.postgres_us) / (grouped.server_us + grouped.postgres_us)
         print(f"grouped against single at {count} clients: {grouped.rate / single.rate:.1f} x the rate, 1/{cpu:.1f} of the CPU per request")
+
+
+def worth_of_grouping(postgres: Any, url: str, key: str, clients: list[int], seconds: float) -> dict[tuple[str, int], Measured]:
+    """Grouped commits and one commit per request, each on a server of its own."""
+    from collect_pipelines.local.ports import free_port
+
+    print(
+        f"{'writer':>8} {'clients':>8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'server us':>10} {'postgres us':>12}",
+        flush=True,
+    )
+    rows: dict[tuple[str, int], Measured] = {}
+    for count in clients:
+        for variant in VARIANTS:
+            port = free_port()
+            with server(variant, url, port) as pid:
+                row = measure(variant, pid, postgres.pid, port, key, count, seconds)
+            rows[variant, count] = row
+            print(
+                f"{variant:>8} {count:>8} {row.rate:>8.0f} {row.p50_ms:>8.1f} {row.p99_ms:>8.1f} {row.failed:>7} "
+                f"{row.server_us:>10.0f} {row.postgres_us:>12.0f}",
+                flush=True,
+            )
+    return rows
 
 
 def cost_of_checks(postgres: Any, url: str, key: str, clients: list[int], seconds: float) -> None:
