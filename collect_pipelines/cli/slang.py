@@ -82,7 +82,7 @@ def import_command(
             write = add_rows if add else replace_rows
             for (origin, terms_of_use), terms in groups.items():
                 write(connection, organization, LIST, origin, terms_of_use, [term.as_row() for term in terms])
-    _tell_import(groups, reading.skipped, organization, dry_run=dry_run, as_json=as_json)
+    _tell_import(groups, reading, organization, dry_run=dry_run, as_json=as_json)
 
 
 @command.command("list")
@@ -244,22 +244,24 @@ def _format_of(file: Path) -> str:
 
 
 def _tell_import(
-    groups: dict[tuple[str, str], list["Term"]], skipped: list[str], organization: str, *, dry_run: bool, as_json: bool
+    groups: dict[tuple[str, str], list["Term"]], reading: "Reading", organization: str, *, dry_run: bool, as_json: bool
 ) -> None:
     lists: list[dict[str, Any]] = [
         {"source": source, "licence": licence, "terms": len(terms), "languages": sorted({term.language for term in terms})}
         for (source, licence), terms in groups.items()
     ]
     if as_json:
-        print_json({"organization": organization, "imported": not dry_run, "lists": lists, "skipped": skipped})
+        told = {"skipped": reading.skipped, "notes": reading.notes}
+        print_json({"organization": organization, "imported": not dry_run, "lists": lists, **told})
         return
     for one in lists:
         done = "would be imported" if dry_run else "imported"
         say(f"{one['terms']} terms ({', '.join(one['languages'])}) {done} from {one['source']}, licence {one['licence']}.")
-    for line in skipped[:MAX_SKIPPED_SHOWN]:
-        say(f"  left out: {line}")
-    if len(skipped) > MAX_SKIPPED_SHOWN:
-        say(f"  and {len(skipped) - MAX_SKIPPED_SHOWN} more; --json shows them all")
+    for before, lines in (("left out: ", reading.skipped), ("", reading.notes)):
+        for line in lines[:MAX_SKIPPED_SHOWN]:
+            say(f"  {before}{line}")
+        if len(lines) > MAX_SKIPPED_SHOWN:
+            say(f"  and {len(lines) - MAX_SKIPPED_SHOWN} more; --json shows them all")
     if not dry_run:
         say("Next: collect slang list; a form searches with `checks: {slang: {config: {city: ...}}}`")
 

@@ -6,7 +6,7 @@ import pytest
 
 from collect_pipelines.checks.slang.javascript import words_of
 from collect_pipelines.checks.slang.lexicon import COLUMNS, MAX_BYTES, Defaults, Term, clean_language, read_lexicon
-from collect_pipelines.checks.slang.public_lists import FORMATS, read_list
+from collect_pipelines.checks.slang.public_lists import FORMATS, MADE_BY_CODE, WILDCARD, read_list
 from collect_pipelines.cli.slang import FORMAT_NAMES
 from collect_pipelines.errors import ReferenceInvalid
 
@@ -222,6 +222,32 @@ def test_entries_that_can_not_be_searched_are_left_out_and_told() -> None:
         "sw:2: has no letter, digit or picture that could be searched",
         "sw:3: longer than 100 characters",
     ]
+
+
+def test_a_template_that_code_fills_in_is_left_out_and_told() -> None:
+    code = "const n = 1;\nexport default ['poa', `x${n}`, `sa\\${sa`, `sasa`, { [`y${n}`]: 1 }];\nconst c = {`z${n}`: 2, poaa: 1};"
+    reading = read_list(code.encode(), "sw.ts", "allprofanity", LICENSED)
+
+    assert [term.term for term in reading.terms] == ["poa", "sa${sa", "sasa", "poaa"]
+    assert set(reading.skipped) == {f"sw.ts:{line}: {MADE_BY_CODE}" for line in (2, 3)}
+
+
+def test_a_wildcard_is_taken_as_the_bare_word_and_told() -> None:
+    content = b'[{"match": "sasa*|poa"}, {"match": "poaa"}]'
+    reading = read_list(content, "sw.json", "profanity-list", LICENSED)
+
+    assert [(term.term, term.variants) for term in reading.terms] == [("sasa", ("poa",)), ("poaa", ())]
+    assert reading.notes == [f"sw.json:1: {WILDCARD}"]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "tag"), [("hindi.json", "hi"), ("Swahili.txt", "sw"), ("hi-latn.json", "hi-Latn"), ("Hindi (hi-Latn)", "hi-Latn")]
+)
+def test_a_file_may_be_called_by_the_name_of_its_language(file_name: str, tag: str) -> None:
+    content = b'["poa"]' if file_name.endswith("json") else b"poa"
+    reading = read_list(content, file_name, "json" if file_name.endswith("json") else "lines", Defaults(source="s", licence="MIT"))
+
+    assert [term.language for term in reading.terms] == [tag]
 
 
 def test_escapes_of_javascript_strings_are_read() -> None:

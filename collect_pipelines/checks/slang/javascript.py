@@ -17,18 +17,21 @@ _TOKEN = re.compile(
     r"|(?P<space>\s+)"
     r"|(?P<rest>[\s\S])"
 )
+_MADE = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
+"""Something in a template that is put in when the code runs."""
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\s\S]))")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
 
 
-def words_of(code: str, name: str) -> Iterator[tuple[int, str, int | None]]:
+def words_of(code: str, name: str) -> Iterator[tuple[int, str | None, int | None]]:
     """
     Line, word and number of each entry: strings in `[...]` have none, in `{word: number}` it is theirs.
 
-    Strings elsewhere (imports, types) are no entries. Raises ReferenceInvalid at a string that does not end.
+    The word is None where it is made when the code runs: a template with `${...}` in it. Strings elsewhere (imports, types) are no
+    entries. Raises ReferenceInvalid at a string that does not end.
     """
     inside: list[str] = []
-    key: tuple[int, str] | None = None  # a word in braces whose number is still to come
+    key: tuple[int, str | None] | None = None  # a word in braces whose number is still to come
     expected = False
     line = 1
     for token in _TOKEN.finditer(code):
@@ -52,7 +55,9 @@ def words_of(code: str, name: str) -> Iterator[tuple[int, str, int | None]]:
             key, expected = None, False
 
 
-def _plain(quoted: str) -> str:
+def _plain(quoted: str) -> str | None:
+    if quoted[0] == "`" and _MADE.search(quoted):
+        return None
     if "\\" not in quoted:
         return quoted[1:-1]
     if quoted[0] == '"':

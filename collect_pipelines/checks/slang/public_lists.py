@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -10,12 +10,14 @@ from collect_pipelines.checks.slang.javascript import words_of
 from collect_pipelines.checks.slang.lexicon import Defaults, Term, clean_language, decoded, read_lexicon, term_fault
 from collect_pipelines.checks.slang.scripts import script_of
 from collect_pipelines.errors import ReferenceInvalid
+from collect_pipelines.forms.xlsform.sheets.languages import language_tag
 from collect_pipelines.model import Severity
 
-__all__ = ["FORMATS", "PublicList", "Reading", "read_list"]
+__all__ = ["FORMATS", "MADE_BY_CODE", "WILDCARD", "PublicList", "Reading", "read_list"]
 
 MAX_ENTRIES = 200_000
-MAX_SKIPPED_SHOWN = 20
+WILDCARD = "the `*` is left out: the bare word is searched"
+MADE_BY_CODE = "is a template that code fills in (`${...}`), and code is not run; write the words out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Entry:
     spellings: tuple[str, ...]
     severity: Severity | None = None
     meaning: str = ""
+    fault: str = ""
+    """What keeps all of it from being a word."""
+    note: str = ""
+    """What is told although it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Reading:
     terms: list[Term]
     skipped: list[str]
     """Entries that can't be searched, each with its place and the reason."""
+    notes: list[str] = field(default_factory=list)
+    """Entries that are searched otherwise than the list means them, each with its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ def read_list(content: bytes, file_name: str, format_name: str, defaults: Defaul
             raise ReferenceInvalid(f"{file_name} has more than {MAX_ENTRIES} entries.", fix="Import it in parts, with a source each.")
     if not entries:
         raise ReferenceInvalid(f"{file_name} has no entries in the format {format_name}.", fix=f"Expected: {known.described}.")
-    language = clean_language(defaults.language or PurePath(file_name).stem)
+    language = _language(file_name, defaults)
     assert language is not None, "refused above"
     return _reading(entries, file_name, language, defaults, defaults.source or f"{known.source} {language}")
 
@@ -79,17 +87,30 @@ def _refuse_without(defaults: Defaults, known: PublicList, file_name: str) -> No
         )
     if not (defaults.source or known.source):
         raise ReferenceInvalid(f"{file_name} does not say where it comes from.", fix="Give --source with the name or address of the list.")
-    named = defaults.language or PurePath(file_name).stem
-    if clean_language(named) is None:
+    if _language(file_name, defaults) is None:
         raise ReferenceInvalid(
             f"{file_name} does not say which language it is in.", fix="Give --language with a BCP-47 tag such as hi, hi-Latn or en-IN."
         )
 
 
+def _language(file_name: str, defaults: Defaults) -> str | None:
+    """As it was given, else as the file is called: by a tag, or by a language's name (`hindi.json`)."""
+    if defaults.language:
+        return clean_language(defaults.language)
+    stem = PurePath(file_name).stem
+    return clean_language(stem) or clean_language(language_tag(stem) or "")
+
+
 def _reading(entries: Iterable[Entry], file_name: str, language: str, defaults: Defaults, source: str) -> Reading:
     terms: dict[str, Term] = {}
     skipped: list[str] = []
+    notes: list[str] = []
     for entry in entries:
+        if entry.fault:
+            skipped.append(f"{file_name}:{entry.place}: {entry.fault}")
+            continue
+        if entry.note:
+            notes.append(f"{file_name}:{entry.place}: {entry.note}")
         sound = []
         for spelling in entry.spellings:
             fault = term_fault(spelling)
@@ -105,7 +126,7 @@ def _reading(entries: Iterable[Entry], file_name: str, language: str, defaults: 
             term, language, script_of(term), defaults.region, severity, entry.meaning, tuple(variants[:50]), source, defaults.licence
         )
         terms.setdefault(term.casefold(), made)
-    return Reading(list(terms.values()), skipped)
+    return Reading(list(terms.values()), skipped, notes)
 
 
 def _lines(text: str, file_name: str) -> Iterator[Entry]:
@@ -134,7 +155,7 @@ def _json(text: str, file_name: str) -> Iterator[Entry]:
 
 
 def _tagged(number: int, item: Mapping[str, Any]) -> Entry:
-    """`match` holds spellings parted by `|`, a `*` says that the letter before it may be repeated; severity goes from 1 to 4."""
+    """`match` holds spellings parted by `|`, a `*` that letters may come in its place; severity goes from 1 to 4."""
     words = str(item.get("match") or item.get("word") or item.get("text") or item.get("term") or "")
     spellings = tuple(part.replace("*", "").strip() for part in words.split("|") if part.replace("*", "").strip())
     level = item.get("severity")
@@ -143,7 +164,7 @@ def _tagged(number: int, item: Mapping[str, Any]) -> Entry:
         severity = "flag" if level >= 3 else "note"
     tags = item.get("tags")
     meaning = ", ".join(tag for tag in tags if isinstance(tag, str))[:500] if isinstance(tags, list) else ""
-    return Entry(str(number), spellings or ("",), severity, meaning)
+    return Entry(str(number), spellings or ("",), severity, meaning, note=WILDCARD if "*" in words and spellings else "")
 
 
 def _sureness(value: Any) -> Severity | None:
@@ -155,7 +176,10 @@ def _sureness(value: Any) -> Severity | None:
 
 def _javascript(text: str, file_name: str) -> Iterator[Entry]:
     for line, word, number in words_of(text, file_name):
-        yield Entry(str(line), (word.strip(),), _sureness(number))
+        if word is None:
+            yield Entry(str(line), (), fault=MADE_BY_CODE)
+        else:
+            yield Entry(str(line), (word.strip(),), _sureness(number))
 
 
 _WORD_PER_LINE = "one word or phrase per line"
