@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from collect_pipelines.cli.answer_files import read_documents
 from collect_pipelines.cli.front_door import FrontDoor
 from collect_pipelines.cli.progress import Progress
 from collect_pipelines.cli.rows import Row, chunks, count_rows, read_rows
@@ -66,6 +67,7 @@ def test_a_column_of_ids_that_is_no_question_names_the_responses(tmp_path: Path,
     assert first.response_id == "r1"
     assert json.loads(first.body)["answers"] == {"place": "Market", "people": 3}
     assert second.response_id not in ("", "r1")
+    assert [where for where, _ in read_documents(file, FORM)] == ["r1", "line 3"]
 
 
 def test_a_question_called_id_stays_a_question_and_the_form_may_name_another_column(tmp_path: Path) -> None:
