@@ -57,8 +57,9 @@ tools:
 
 .PHONY: test
 test: install tools lint types ## Lint, types and the whole default suite on real services
-	# Three workers on two cores: much of the suite waits for processes to start, stop and recover.
-	$(BIN)/pytest -m "not benchmark and not slow" --numprocesses 3 --dist loadfile
+	# Three workers on two cores: much of the suite waits for processes to start, stop and recover. In the order of the
+	# folders: the longest files come first.
+	$(BIN)/pytest -m "not benchmark and not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: unit
 unit: install ## Only the tests that need no service

@@ -1,6 +1,7 @@
 """A check that can't be used is told in the log and as a number before the first response, and the process stays ready."""
 
 import asyncio
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -8,15 +9,19 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from collect_pipelines.checks.isolation.processes import CheckProcesses
+from collect_pipelines.ingest import check_watch
 from collect_pipelines.ingest.check_watch import CheckWatch
 from collect_pipelines.ingest.forms import FormBook
 from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.local.postgres import EmbeddedPostgres
+from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.keys import create_key, find_key
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
+from collect_pipelines.telemetry.logs import configure_logging, get_logger
 from tests.integration.ingest_server import IngestProcess, cloned, ingest, publish, wait_for
 
 
@@ -38,6 +43,17 @@ def server(postgres: EmbeddedPostgres, template_database: str, tmp_path: Path) -
             yield running
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.BytesIO]:
+    """What the watch writes into the log, whoever configured logging before: a logger keeps its first stream."""
+    stream = io.BytesIO()
+    structlog.reset_defaults()
+    configure_logging(Settings(), stream)
+    monkeypatch.setattr(check_watch, "log", get_logger("check_watch"))
+    yield stream
+    structlog.reset_defaults()
+
+
 def unusable(exposition: str) -> dict[tuple[str, str], float]:
     found = re.findall(r'^collect_ingest_check_unusable\{form="(.+)",plugin="(.+)"\} (\S+)$', exposition, re.MULTILINE)
     return {(form, kind): float(value) for form, kind, value in found}
@@ -55,7 +71,7 @@ def test_an_unusable_check_is_a_warning_and_a_number_and_the_process_is_ready(se
     assert httpx.get(f"{server.base_url}/readyz").json() == {"ready": True, "problems": {}}
 
 
-def test_it_is_told_once_and_is_over_when_a_version_corrects_it(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_told_once_and_is_over_when_a_version_corrects_it(database_url: str, written: io.BytesIO) -> None:
     publish(database_url, form("wrong", **UNKNOWN_SETTING))
     metrics = IngestMetrics()
 
@@ -72,13 +88,11 @@ def test_it_is_told_once_and_is_over_when_a_version_corrects_it(database_url: st
         return [*told, unusable(metrics.exposition().decode())]
 
     assert asyncio.run(looked()) == [{("wrong", "phone"): 1.0}] * 2 + [{("wrong", "phone"): 0.0}]
-    told = capsys.readouterr().out
+    told = written.getvalue().decode()
     assert (told.count("check_unusable"), told.count("check_usable")) == (1, 1)
 
 
-def test_a_check_that_does_not_fit_the_form_is_told_once_the_version_is_in_use(
-    database_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_check_that_does_not_fit_the_form_is_told_once_the_version_is_in_use(database_url: str, written: io.BytesIO) -> None:
     publish(database_url, form("misfit", slang={"config": {"city": "town"}}))
     database = Database(database_url)
     with database.begin() as connection:
@@ -98,7 +112,7 @@ def test_a_check_that_does_not_fit_the_form_is_told_once_the_version_is_in_use(
 
     asyncio.run(looked())
     assert unusable(metrics.exposition().decode()) == {("misfit", "slang"): 1.0}
-    assert "no question 'town'" in capsys.readouterr().out
+    assert "no question 'town'" in written.getvalue().decode()
 
 
 def test_a_kind_that_is_installed_later_is_used_without_a_restart(
