@@ -1,4 +1,4 @@
-"""One running installation for all acceptance tests of a session."""
+"""One running installation for the acceptance tests of a file: it ends with them, so that the rest of the suite has the machine."""
 
 import shutil
 import tempfile
@@ -19,7 +19,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """`collect up`, everything ready."""
     place = Path(tempfile.mkdtemp(prefix="collect-acceptance-"))

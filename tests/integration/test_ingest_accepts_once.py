@@ -73,7 +73,7 @@ def test_a_receipt_names_id_position_revision_version_and_checks(client: httpx.C
 
 
 def test_a_replay_gets_the_same_body_and_says_so(client: httpx.Client) -> None:
-    sent = response({"phone": "12"})
+    sent = response({"phone": "12345"})
     first = post(client, sent)
     assert first.json()["checks"][1]["outcome"] == "flagged"
 
