@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from collect_pipelines.forms.definition import FormDefinition, Question, label_in
+from collect_pipelines.forms.definition import FormDefinition, Question, answerable_of, label_in
 from collect_pipelines.forms.faults import DEFAULT_STARS, INTEGER_HIGH, INTEGER_LOW, MAX_ROWS
 from collect_pipelines.rules.patterns import anchored
 
@@ -41,7 +41,7 @@ def _with_always_required(questions: Sequence[Question], asked: bool = True) -> 
 
 
 def _object(questions: Sequence[Question]) -> Schema:
-    asked = list(_asked(questions))
+    asked = list(answerable_of(questions))
     schema: Schema = {
         "type": "object",
         "properties": {question.key: _property(question) for question in asked},
@@ -49,16 +49,6 @@ def _object(questions: Sequence[Question]) -> Schema:
     }
     required = [question.key for question in asked if _must(question)]
     return {**schema, "required": required} if required else schema
-
-
-def _asked(questions: Sequence[Question]) -> list[Question]:
-    found: list[Question] = []
-    for question in questions:
-        if question.type == "group":
-            found += _asked(question.questions)
-        elif question.type != "note":
-            found.append(question)
-    return found
 
 
 def _property(question: Question) -> Schema:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -39,6 +39,7 @@ __all__ = [
     "Labels",
     "Question",
     "QuestionType",
+    "answerable_of",
     "label_in",
     "said_by_author",
 ]
@@ -182,7 +183,7 @@ class FormDefinition(Part):
     @cached_property
     def answerable(self) -> tuple[Question, ...]:
         """Every question that has an answer of its own, in order: groups are opened, notes left out, repeats kept whole."""
-        return tuple(_answerable(self.questions))
+        return tuple(answerable_of(self.questions))
 
     @cached_property
     def by_key(self) -> dict[str, Question]:
@@ -220,15 +221,16 @@ class FormDefinition(Part):
         return copied
 
 
-def _answerable(questions: tuple[Question, ...]) -> Iterator[Question]:
+def answerable_of(questions: Sequence[Question]) -> Iterator[Question]:
+    """Those that have an answer of their own, in order: groups are opened, notes left out, repeats kept whole."""
     for question in questions:
         if question.type == "group":
-            yield from _answerable(question.questions)
+            yield from answerable_of(question.questions)
         elif question.type != "note":
             yield question
 
 
 def _with_inner(question: Question) -> Iterator[tuple[str, Question]]:
     yield question.key, question
-    for inner in _answerable(question.questions):
+    for inner in answerable_of(question.questions):
         yield from _with_inner(inner)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from collect_pipelines.forms.conditions import Broken, Conditions, is_unanswered
 from collect_pipelines.forms.constraints import severity_of
-from collect_pipelines.forms.definition import FormDefinition, Question, label_in, said_by_author
+from collect_pipelines.forms.definition import FormDefinition, Question, answerable_of, label_in, said_by_author
 from collect_pipelines.forms.messages import say
 from collect_pipelines.forms.value_rules import Violation, quick_of, rule_of
 from collect_pipelines.model import Finding
@@ -50,7 +50,9 @@ class Sheet:
         always = [question for question in questions if question.key not in form.checked.relevance]
         self._required = tuple(question.key for question in always if question.required and question.retired is None)
         self._retired = frozenset(key for key, question in self._questions.items() if question.retired is not None)
-        self._rows = {key: Sheet(_opened(one.questions), form, labels) for key, one in self._questions.items() if one.type == "repeat"}
+        self._rows = {
+            key: Sheet(tuple(answerable_of(one.questions)), form, labels) for key, one in self._questions.items() if one.type == "repeat"
+        }
         self._conditions: Conditions = Conditions(questions, form, [sheet._conditions for sheet in self._rows.values()])
 
     def findings(self, answers: Mapping[str, Any], around: Around) -> list[Finding]:
@@ -148,13 +150,3 @@ class Sheet:
 
 def _is_irrelevant(key: str, broken: Sequence[Broken]) -> bool:
     return any(one == key and any(violation.code == "irrelevant" for violation in violations) for one, violations in broken)
-
-
-def _opened(questions: Sequence[Question]) -> list[Question]:
-    opened: list[Question] = []
-    for question in questions:
-        if question.type == "group":
-            opened += _opened(question.questions)
-        elif question.type != "note":
-            opened.append(question)
-    return opened

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from collect_pipelines.forms.columns import Column
-from collect_pipelines.forms.definition import Question, label_in
+from collect_pipelines.forms.definition import Question, answerable_of, label_in
 from collect_pipelines.validation.values import OTHER_MARK, choice, choices, typed
 
 __all__ = ["CHOICE_SEPARATOR", "readable", "yes_no"]
@@ -89,18 +89,10 @@ def _repeat(value: Any, question: Question, language: str | None) -> str:
 
 
 def _fields(entry: Mapping[str, Any], question: Question, language: str | None) -> Iterator[str]:
-    for inner in _opened(question):
+    for inner in answerable_of(question.questions):
         answer = next((entry[key] for key in (inner.key, *inner.was) if entry.get(key) is not None), None)
         if answer is not None:
             yield f"{label_in(inner.label, language, inner.key)}: {_answer(answer, inner, language)}"
-
-
-def _opened(question: Question) -> Iterator[Question]:
-    for inner in question.questions:
-        if inner.type == "group":
-            yield from _opened(inner)
-        elif inner.type != "note":
-            yield inner
 
 
 def _answer(value: Any, question: Question, language: str | None) -> str:
