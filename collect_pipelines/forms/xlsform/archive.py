@@ -17,13 +17,16 @@ _KINDS = {
     "application/epub": "an EPUB",
 }
 
+# What zipfile raises for bytes that are no whole archive; the last one for a compression or version it does not know.
+_DAMAGED = (zipfile.BadZipFile, ValueError, LookupError, EOFError, OSError, NotImplementedError)
+
 
 def guarded(content: bytes, findings: Findings) -> zipfile.ZipFile:
     """The archive, when a spreadsheet library may open it. Raises FormInvalid."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as exc:
+    except _DAMAGED as exc:
         raise findings.refusal("is no XLSX file or damaged; open it in a spreadsheet program and save it as .xlsx") from exc
     _bounded(parts, findings)
     names = {part.filename for part in parts}
@@ -79,5 +82,5 @@ def _declares_nothing(archive: zipfile.ZipFile, part: zipfile.ZipInfo, findings:
         if not part.filename.lower().endswith((".xml", ".rels")):
             return  # a picture; a workbook may call its XML what it likes, so every part is looked at
         raise findings.refusal(f"is damaged in {part.filename[:100]}; open it in a spreadsheet program and save it as .xlsx") from exc
-    except (zipfile.BadZipFile, ValueError, LookupError, EOFError, OSError, NotImplementedError) as exc:
+    except _DAMAGED as exc:
         raise findings.refusal(f"is damaged in {part.filename[:100]}; open it in a spreadsheet program and save it as .xlsx") from exc
