@@ -17,6 +17,7 @@ __all__ = [
     "Ledger",
     "Operation",
     "Position",
+    "Purpose",
     "QuotaBucket",
     "Severity",
     "Submission",
@@ -31,7 +32,9 @@ Operation = Literal["create", "edit", "delete", "release"]
 Severity = Literal["reject", "flag", "note"]
 FormState = Literal["open", "closed", "archived"]
 IntegrationState = Literal["active", "paused", "blocked"]
-BatchState = Literal["planned", "sending", "landed", "parked"]
+BatchState = Literal["planned", "sending", "landed", "parked", "replaced"]
+Purpose = Literal["live", "retry", "backfill", "replay"]
+"""Why a batch is sent: new entries, entries that were set aside, older entries a new integration has not had, entries once more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from collect_pipelines.errors import DeliveryError
 from collect_pipelines.forms.columns import META_COLUMNS, Column
-from collect_pipelines.model import JsonValue, QuotaBucket
+from collect_pipelines.model import JsonValue, Purpose, QuotaBucket
 
 if TYPE_CHECKING:
     import polars
@@ -23,12 +25,20 @@ __all__ = [
     "Destination",
     "DestinationConfig",
     "Guarantee",
+    "Note",
+    "OnDelete",
     "Outcome",
     "ProbeReport",
 ]
 
 Guarantee = Literal["exactly_once", "at_least_once", "at_most_once"]
-Capability = Literal["upsert", "delete"]
+Capability = Literal["upsert", "delete", "append"]
+"""`upsert`: an edit changes the row of its response. `delete`: a deletion shows. `append`: every revision can be a row of its own."""
+OnDelete = Literal["delete", "tombstone", "clear", "ignore"]
+"""
+What a deletion does: `delete` removes the row, `tombstone` empties its answers and says so, `clear` empties all of it, `ignore`
+leaves it as it was (the core then hands no deletion to the destination).
+"""
 
 
 class DestinationConfig(BaseModel):
@@ -55,18 +65,29 @@ class Batch:
     digest: str
     """SHA-256 (hex) over the rendered content."""
     columns: tuple[Column, ...]
+    """What the integration's mapping chose, under the headings and in the order it chose."""
     frame: "polars.DataFrame"
     """META_COLUMNS with a leading underscore, then one column per entry of `columns`; see docs/rendering.md for types."""
     attempt: int = 1
     """Starts at 1; more than 1 means an earlier attempt may have been applied."""
+    append_only: bool = False
+    """True: every revision is a row of its own, several rows may have one `_response_id`; nothing is edited or removed."""
+    on_delete: OnDelete = "tombstone"
+    """What a row with `_operation` = `delete` means; one of the kind's `deletes`."""
+    language: str | None = None
+    time_zone: str = "UTC"
+    """IANA name: where moments are shown to people."""
+    purpose: Purpose = "live"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one row."""
 
-    state: Literal["delivered", "refused", "unknown"]
+    state: Literal["delivered", "skipped", "refused", "unknown", "later"]
     reason: str | None = None
+    after: float | None = None
+    """For `later` and `unknown`: seconds until it should be tried, or looked up, again by itself."""
 
     @classmethod
     def delivered(cls) -> "Outcome":
@@ -79,9 +100,27 @@ class Outcome:
         return cls("refused", reason)
 
     @classmethod
-    def unknown(cls, reason: str) -> "Outcome":
-        """The row may or may not have had its effect, and it can't be found out."""
-        return cls("unknown", reason)
+    def skipped(cls, reason: str) -> "Outcome":
+        """A rule of the integration says that this row has no effect there, e.g. its number has opted out. Counted as filtered."""
+        return cls("skipped", reason)
+
+    @classmethod
+    def unknown(cls, reason: str, *, after: float | None = None) -> "Outcome":
+        """
+        The row may or may not have had its effect, and it can't be found out now.
+
+        after: the core hands the row in again then, so that the destination can look it up; None leaves it to a person.
+        """
+        return cls("unknown", reason, after)
+
+    @classmethod
+    def later(cls, reason: str, *, after: float | None = None) -> "Outcome":
+        """
+        The row surely had no effect yet and should be tried again, after so many seconds or when the core's schedule says.
+
+        A later row that others overtook is set aside and tried by itself; those at the end of the batch stay in the log.
+        """
+        return cls("later", reason, after)
 
 
 _DELIVERED = Outcome("delivered")
@@ -112,8 +151,27 @@ class ProbeReport:
     """Where a person looks at the result."""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of an integration's journal: what is known of one effect outside, e.g. one SMS."""
+
+    key: str
+    """Unique in the integration; say which response and revision it is for."""
+    state: str
+    """A word of the kind's own, e.g. `sending`, `sent`, `unknown`."""
+    reference: str | None = None
+    """The receiver's own name for the effect, to look it up by."""
+    subject: str | None = None
+    """Whom it concerns, as a digest: never an address or a name."""
+    detail: dict[str, JsonValue] = field(default_factory=dict)
+    """Facts for operators; no answers, no secrets."""
+    created_at: datetime | None = None
+    """Set by the journal; aware, UTC."""
+    updated_at: datetime | None = None
+
+
 class Context(Protocol):
-    """What the core lends a destination: memory, numbers, quota and secrets. All of it lives in Postgres."""
+    """What the core lends a destination: memory, numbers, quota, a journal and secrets. All of it lives in Postgres."""
 
     integration_id: int
     integration: str
@@ -134,8 +192,20 @@ class Context(Protocol):
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
         """The receiver said "too many": empties the buckets for so many seconds and halves their rate for a while."""
 
+    def notes(self, keys: Sequence[str]) -> dict[str, Note]:
+        """The journal's lines with these keys, by key; without those it does not have."""
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """Writes lines of the journal, each in the place of the earlier one with its key; committed when the call returns."""
+
+    def noted_since(self, seconds: float, *, states: Sequence[str], subject: str | None = None) -> int:
+        """How many lines in one of these states were first written within the last so many seconds; of one subject when it is given."""
+
+    def opted_out(self, channel: str, addresses: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that the organization must not write to on this channel, e.g. `sms`."""
+
     def secret(self, reference: str) -> str:
-        """The secret behind `env:NAME` or `file:PATH`. Raises Blocked naming the reference when it is missing."""
+        """The secret behind `env:NAME`, `file:PATH` or `stored:NAME`. Raises Blocked naming the reference when it is missing."""
 
     def setting(self, name: str) -> str:
         """A setting of this installation as text, e.g. `warehouse_path`. Raises KeyError for a name that does not exist."""
@@ -158,6 +228,13 @@ class Destination(ABC):
     Config: ClassVar[type[DestinationConfig]] = DestinationConfig
     guarantee: ClassVar[Guarantee]
     supports: ClassVar[frozenset[Capability]] = frozenset()
+    deletes: ClassVar[tuple[OnDelete, ...]] = ()
+    """What a deletion can do here besides `ignore`, the usual first; empty when `supports` has no `delete`."""
+    keyed: ClassVar[bool] = False
+    """
+    True: effects are keyed by response, so that a response that comes again in another batch has no second effect. A batch of
+    uncertain outcome may then be sent in other pieces; otherwise only exactly as it was.
+    """
     values: ClassVar[Literal["display", "typed"]] = "typed"
     """`display`: what people read (labels, joined choices). `typed`: what machines read (codes, lists, timestamps)."""
     max_rows: ClassVar[int] = 1000
@@ -165,6 +242,8 @@ class Destination(ABC):
     """Upper bound of a batch, in bytes of the answers as stored."""
     min_interval_seconds: ClassVar[float] = 0.0
     """Least time between two batches of one integration: larger for receivers with a high fixed cost per batch."""
+    longest_wait_seconds: ClassVar[float] = 300.0
+    """Most time between two attempts of a batch, unless the receiver asks for more."""
 
     def __init__(self, config: Any, context: Context) -> None:
         self.config = config
@@ -181,6 +260,28 @@ class Destination(ABC):
     @abstractmethod
     def deliver(self, batch: Batch) -> Delivery:
         """Sends the batch. One outcome per row, in order."""
+
+    def shares(self) -> str | None:
+        """
+        A name of what one call could load together: integrations of the kind that say the same name may come in one call of
+        `deliver_together`. None: each by itself.
+        """
+        return None
+
+    @classmethod
+    def deliver_together(cls, batches: "Sequence[tuple[Destination, Batch]]") -> "list[Delivery | DeliveryError]":
+        """
+        Sends batches of several integrations with the same `shares`; one result each, in order.
+
+        An error in the list concerns its batch only; one that is raised, all of them.
+        """
+        results: list[Delivery | DeliveryError] = []
+        for destination, batch in batches:
+            try:
+                results.append(destination.deliver(batch))
+            except DeliveryError as exc:
+                results.append(exc)
+        return results
 
     def close(self) -> None:  # noqa: B027 - optional: most destinations hold nothing
         """Releases connections and files; the object is not used afterwards."""

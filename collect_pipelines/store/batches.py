@@ -64,11 +64,13 @@ class Counts:
     quarantined: int = 0
     dead_lettered: int = 0
     erased: int = 0
+    behind: int = 0
+    """Set aside: pending, and tried again by itself."""
 
     @property
     def total(self) -> int:
         """Entries accounted for."""
-        return self.delivered + self.filtered + self.quarantined + self.dead_lettered + self.erased
+        return self.delivered + self.filtered + self.quarantined + self.dead_lettered + self.erased + self.behind
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,13 +52,21 @@ class Integration:
     """Reference of the form."""
     kind: str
     config: dict[str, Any]
+    mapping: dict[str, Any]
+    """Which responses and columns, and in which form: see sync/mapping/."""
     language: str | None
     state: IntegrationState
     reason: str | None
     """Why it is paused or blocked, for a person."""
     fix: str | None
     cursor: int
-    """Everything up to this position is settled."""
+    """Everything up to this position is settled, but for what is `behind`."""
+    behind: int
+    """Entries up to the cursor that are still to be sent: of a backfill, or set aside."""
+    start_position: int
+    """Where the cursor stood at the beginning."""
+    failures: int
+    """Attempts in a row that brought nothing forward."""
     next_attempt_at: datetime | None
     created_at: datetime
 
@@ -86,6 +94,7 @@ def add_integration(
     *,
     start: Literal["all", "now"] = "all",
     language: str | None = None,
+    mapping: dict[str, Any] | None = None,
 ) -> Integration:
     """
     Binds a destination to a form, from the first response on or, with `start="now"`, from the next one.
@@ -104,7 +113,9 @@ def add_integration(
         "kind": kind,
         "config": config,
         "language": language,
+        "mapping": mapping or {},
         "cursor": cursor,
+        "start_position": cursor,
         "filtered": cursor,
     }
     made = connection.execute(insert(integration).values(values).on_conflict_do_nothing().returning(integration.c.integration_id)).scalar()
@@ -242,11 +253,15 @@ def _integrations(connection: Connection, query: Any) -> list[Integration]:
             form=form_reference(row.organization, row.form_slug),
             kind=row.kind,
             config=row.config,
+            mapping=row.mapping,
             language=row.language,
             state=row.state,
             reason=row.reason,
             fix=row.fix,
             cursor=row.cursor,
+            behind=row.behind,
+            start_position=row.start_position,
+            failures=row.failures,
             next_attempt_at=row.next_attempt_at,
             created_at=row.created_at,
         )

@@ -82,7 +82,7 @@ def _line(row: Any) -> Ledger:
         quarantined=row.quarantined,
         dead_lettered=row.dead_lettered,
         erased=row.erased,
-        pending=row.head - row.cursor,
+        pending=row.head - row.cursor + row.behind,
         oldest_pending_seconds=None if row.age is None else max(float(row.age), 0.0),
         reason=row.reason,
         fix=row.fix,

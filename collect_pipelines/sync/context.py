@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from collect_pipelines.destinations.interface import Note
 from collect_pipelines.errors import Blocked
 from collect_pipelines.model import JsonValue, QuotaBucket
 from collect_pipelines.settings import Settings, environment_secret
-from collect_pipelines.store import integrations, quota
+from collect_pipelines.store import integrations, journal, quota
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.leases import hold_lease
@@ -69,6 +70,28 @@ class DeliveryContext:
         """Empties the buckets for so long."""
         with self._database.begin() as connection:
             quota.drain_quota(connection, buckets, seconds)
+
+    def notes(self, keys: Sequence[str]) -> dict[str, Note]:
+        """Lines of the journal by key."""
+        with self._database.begin() as connection:
+            found = journal.read_journal(connection, self.integration_id, keys)
+        return {key: Note(**dataclasses.asdict(line)) for key, line in found.items()}
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """Writes lines of the journal; raises LeaseLost when another worker took over."""
+        lines = [journal.JournalLine(**dataclasses.asdict(note)) for note in notes]
+        with self._fenced() as connection:
+            journal.write_journal(connection, self.integration_id, lines)
+
+    def noted_since(self, seconds: float, *, states: Sequence[str], subject: str | None = None) -> int:
+        """How many lines were first written since."""
+        with self._database.begin() as connection:
+            return journal.noted_since(connection, self.integration_id, seconds, states, subject)
+
+    def opted_out(self, channel: str, addresses: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that nobody may write to."""
+        with self._database.begin() as connection:
+            return journal.opted_out(connection, self.integration_id, channel, addresses)
 
     def secret(self, reference: str) -> str:
         """The text behind `env:NAME` or `file:PATH`."""

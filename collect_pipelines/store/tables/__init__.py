@@ -10,14 +10,17 @@ from collect_pipelines.store.tables.checking import (
     unique_progress,
     unique_value,
 )
-from collect_pipelines.store.tables.coordination import alert, audit, lease, quota
+from collect_pipelines.store.tables.coordination import alert, audit, lease, quota, secret
 from collect_pipelines.store.tables.delivery import (
     allocation,
     allocation_scope,
+    backfill,
     batch,
     dead_letter,
     integration,
     integration_memory,
+    journal,
+    opt_out,
     quarantine,
 )
 from collect_pipelines.store.tables.intake import api_key, form, form_version, organization, question, response
@@ -29,6 +32,7 @@ __all__ = [
     "allocation_scope",
     "api_key",
     "audit",
+    "backfill",
     "batch",
     "batch_profile",
     "dead_letter",
@@ -37,8 +41,10 @@ __all__ = [
     "form_version",
     "integration",
     "integration_memory",
+    "journal",
     "lease",
     "metadata",
+    "opt_out",
     "organization",
     "quarantine",
     "question",
@@ -47,6 +53,7 @@ __all__ = [
     "reference_row",
     "rejection",
     "response",
+    "secret",
     "unique_progress",
     "unique_value",
 ]

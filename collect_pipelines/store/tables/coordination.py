@@ -1,10 +1,11 @@
-"""What processes share: leases, quota, alerts, and who changed what."""
+"""What processes share: leases, quota, secrets, alerts, and who changed what."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
 from collect_pipelines.store.tables.base import document, identity, metadata, moment
+from collect_pipelines.store.tables.intake import organization
 
-__all__ = ["alert", "audit", "lease", "quota"]
+__all__ = ["alert", "audit", "lease", "quota", "secret"]
 
 lease = Table(
     "lease",
@@ -29,6 +30,20 @@ quota = Table(
     moment("slow_until"),
     PrimaryKeyConstraint("key"),
     CheckConstraint("tokens >= 0 and tokens <= burst", name="tokens"),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey(organization.c.organization_id), nullable=False),
+    Column("name", Text, nullable=False),
+    # Which key of the key file opens it.
+    Column("key_id", Text, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    moment("created_at", default=True),
+    moment("changed_at", default=True),
+    PrimaryKeyConstraint("organization_id", "name"),
 )
 
 alert = Table(

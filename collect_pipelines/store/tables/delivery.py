@@ -1,6 +1,7 @@
 """Integrations, the batches they deliver, and the exceptions."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -22,7 +23,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from collect_pipelines.store.tables.base import document, identity, metadata, moment, one_of
 from collect_pipelines.store.tables.intake import form, organization
 
-__all__ = ["allocation", "allocation_scope", "batch", "dead_letter", "integration", "integration_memory", "quarantine"]
+__all__ = [
+    "allocation",
+    "allocation_scope",
+    "backfill",
+    "batch",
+    "dead_letter",
+    "integration",
+    "integration_memory",
+    "journal",
+    "opt_out",
+    "quarantine",
+]
 
 ZERO = text("0")
 
@@ -35,7 +47,7 @@ integration = Table(
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     document("config"),
-    Column("filter", JSONB),
+    document("mapping"),
     Column("language", Text),
     Column("state", Text, nullable=False, server_default="active"),
     Column("reason", Text),
@@ -46,13 +58,54 @@ integration = Table(
     Column("quarantined", BigInteger, nullable=False, server_default=ZERO),
     Column("dead_lettered", BigInteger, nullable=False, server_default=ZERO),
     Column("erased", BigInteger, nullable=False, server_default=ZERO),
+    # Behind the cursor and still to be sent: of a backfill, or set aside for an attempt of its own. Pending like what is before it.
+    Column("behind", BigInteger, nullable=False, server_default=ZERO),
+    # Where the cursor stood at the beginning: everything up to here was filtered by `start`, unless a backfill sent it since.
+    Column("start_position", BigInteger, nullable=False, server_default=ZERO),
+    # Attempts in a row that brought nothing forward.
+    Column("failures", Integer, nullable=False, server_default=ZERO),
+    # Most rows of the next batch, while a response that the receiver refuses is being singled out.
+    Column("batch_rows", Integer),
     moment("next_attempt_at"),
     moment("created_at", default=True),
     UniqueConstraint("organization_id", "name"),
     one_of("state", "active", "paused", "blocked"),
     # Promise 4: a row for which the sum does not hold can't be stored.
-    CheckConstraint("delivered + filtered + quarantined + dead_lettered + erased = cursor", name="accounted"),
-    CheckConstraint("delivered >= 0 and filtered >= 0 and quarantined >= 0 and dead_lettered >= 0 and erased >= 0", name="counters"),
+    CheckConstraint("delivered + filtered + quarantined + dead_lettered + erased + behind = cursor", name="accounted"),
+    CheckConstraint(
+        "delivered >= 0 and filtered >= 0 and quarantined >= 0 and dead_lettered >= 0 and erased >= 0 and behind >= 0", name="counters"
+    ),
+    CheckConstraint("batch_rows >= 1", name="batch_rows"),
+)
+
+backfill = Table(
+    "backfill",
+    metadata,
+    identity("backfill_id"),
+    Column("integration_id", BigInteger, ForeignKey(integration.c.integration_id), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("from_position", BigInteger, nullable=False),
+    Column("to_position", BigInteger, nullable=False),
+    # Only these positions of the range; null: all.
+    Column("positions", ARRAY(BigInteger)),
+    # Everything of the range before this position is settled.
+    Column("next_position", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("delivered", BigInteger, nullable=False, server_default=ZERO),
+    Column("filtered", BigInteger, nullable=False, server_default=ZERO),
+    Column("quarantined", BigInteger, nullable=False, server_default=ZERO),
+    Column("dead_lettered", BigInteger, nullable=False, server_default=ZERO),
+    Column("behind", BigInteger, nullable=False, server_default=ZERO),
+    # Spent on its batches, waits not included.
+    Column("seconds", Float, nullable=False, server_default=ZERO),
+    Column("created_by", Text, nullable=False),
+    moment("created_at", default=True),
+    moment("finished_at"),
+    one_of("purpose", "backfill", "replay"),
+    one_of("state", "active", "paused", "cancelled", "done"),
+    CheckConstraint("1 <= from_position and from_position <= to_position", name="range"),
+    CheckConstraint("next_position between from_position and to_position + 1", name="next_position"),
+    Index("backfill_unfinished_ix", "integration_id", "backfill_id", postgresql_where=text("state in ('active', 'paused')")),
 )
 
 integration_memory = Table(
@@ -93,6 +146,14 @@ batch = Table(
     Column("form_version", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="planned"),
+    Column("purpose", Text, nullable=False, server_default="live"),
+    Column("backfill_id", BigInteger, ForeignKey(backfill.c.backfill_id)),
+    # Only these positions of the range; null: all.
+    Column("positions", ARRAY(BigInteger)),
+    # How its rows are made from the log, as it was when the batch was planned; null once it is closed.
+    Column("mapping", JSONB),
+    # How its attempts ended: [{"at", "outcome", "error", "seconds"}], the last 20.
+    Column("history", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("epoch", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=ZERO),
     # True once an attempt ended without a clear answer: the receiver may hold the rows already.
@@ -104,6 +165,7 @@ batch = Table(
     Column("quarantined", Integer, nullable=False, server_default=ZERO),
     Column("dead_lettered", Integer, nullable=False, server_default=ZERO),
     Column("erased", Integer, nullable=False, server_default=ZERO),
+    Column("behind", Integer, nullable=False, server_default=ZERO),
     Column("api_calls", Integer, nullable=False, server_default=ZERO),
     Column("sent_bytes", BigInteger, nullable=False, server_default=ZERO),
     Column("seconds", Float, nullable=False, server_default=ZERO),
@@ -112,16 +174,19 @@ batch = Table(
     moment("last_attempt_at"),
     moment("landed_at"),
     PrimaryKeyConstraint("integration_id", "batch_no"),
-    one_of("state", "planned", "sending", "landed", "parked"),
+    one_of("state", "planned", "sending", "landed", "parked", "replaced"),
+    one_of("purpose", "live", "retry", "backfill", "replay"),
     CheckConstraint("1 <= from_position and from_position <= to_position", name="range"),
     CheckConstraint(
-        "state in ('planned', 'sending') or delivered + filtered + quarantined + dead_lettered + erased = to_position - from_position + 1",
+        "state in ('planned', 'sending', 'replaced') or delivered + filtered + quarantined + dead_lettered + erased + behind"
+        " = coalesce(cardinality(positions), to_position - from_position + 1)",
         name="accounted",
     ),
     # Promise 5: one batch at a time, so that a crash leaves exactly one to resume.
     Index("batch_open_uq", "integration_id", unique=True, postgresql_where=text("state in ('planned', 'sending')")),
     # Where did a response go: the batch that covers its position.
-    Index("batch_range_ix", "integration_id", "to_position"),
+    Index("batch_range_ix", "integration_id", "to_position", postgresql_where=text("purpose = 'live' and state <> 'replaced'")),
+    Index("batch_again_ix", "integration_id", "to_position", postgresql_where=text("purpose <> 'live' or state = 'replaced'")),
 )
 
 quarantine = Table(
@@ -151,11 +216,49 @@ dead_letter = Table(
     Column("response_id", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    # True when the receiver may have had it all the same.
+    Column("unknown", Boolean, nullable=False, server_default=false()),
     Column("state", Text, nullable=False, server_default="open"),
+    # Attempts of its own, after it was set aside.
+    Column("attempts", Integer, nullable=False, server_default=ZERO),
+    moment("next_attempt_at"),
     moment("created_at", default=True),
     moment("decided_at"),
     Column("decided_by", Text),
     PrimaryKeyConstraint("integration_id", "position"),
     ForeignKeyConstraint(["integration_id", "batch_no"], [batch.c.integration_id, batch.c.batch_no]),
-    one_of("state", "open", "redelivered", "discarded"),
+    # `waiting` is pending and tried again by itself; `open` waits for a person.
+    one_of("state", "waiting", "open", "redelivered", "discarded", "superseded"),
+    Index("dead_letter_waiting_ix", "integration_id", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+    Index("dead_letter_open_ix", "integration_id", "position", postgresql_where=text("state = 'open'")),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("integration_id", BigInteger, ForeignKey(integration.c.integration_id), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # The receiver's own name for the effect.
+    Column("reference", Text),
+    # Whom it concerns, in a form that tells nobody who that is.
+    Column("subject", Text),
+    document("detail"),
+    moment("created_at", default=True),
+    moment("updated_at", default=True),
+    PrimaryKeyConstraint("integration_id", "key"),
+    Index("journal_reference_ix", "integration_id", "reference", postgresql_where=text("reference is not null")),
+    Index("journal_subject_ix", "integration_id", "subject", "created_at"),
+    Index("journal_created_at_ix", "integration_id", "created_at"),
+)
+
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey(organization.c.organization_id), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    moment("created_at", default=True),
+    PrimaryKeyConstraint("organization_id", "channel", "address"),
 )
