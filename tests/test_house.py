@@ -27,7 +27,7 @@ FLOORS = {
     "forms": 2,
     "store": 3, "validation": 3, "destinations": 3, "checks": 3,
     "sync": 4, "ingest": 4,
-    "local": 5, "testing": 5, "cli": 6,
+    "local": 5, "testing": 5, "project": 5, "cli": 6,
     "resources": 7, "assets": 8,
 }  # fmt: skip
 STRANGERS = ("store", "validation", "destinations", "checks")  # meet in sync and ingest only
@@ -37,6 +37,8 @@ LANDLORDS = {
     "great_expectations": "collect_pipelines/validation/",
     "gspread": "collect_pipelines/destinations/google_sheets/",
     "dlt": "collect_pipelines/destinations/warehouse/",
+    "urllib3": "collect_pipelines/destinations/",
+    "apprise": "collect_pipelines/destinations/",
     "asyncpg": "collect_pipelines/store/",
     "alembic": "collect_pipelines/store/",
     "cel_expr_python": "collect_pipelines/rules/",
@@ -58,6 +60,8 @@ HEAVY = (
     "duckdb",
     "pyarrow",
     "pydantic",
+    "urllib3",
+    "apprise",
     "cel_expr_python",
     "pyxform",
     "phonenumbers",
