@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import Connection, Text, cast, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, Connection, Text, cast, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from collect_pipelines.model import Operation
@@ -17,11 +17,13 @@ __all__ = [
     "EntryCounts",
     "StoredEntry",
     "batch_end",
+    "copied_entries",
     "entry_counts",
     "find_responses",
     "list_responses",
     "newest_response",
     "read_entries",
+    "superseded_positions",
 ]
 
 ISO_UTC = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -65,6 +67,7 @@ def read_entries(
     *,
     without_quarantined: bool = False,
     version: int | None = None,
+    positions: Sequence[int] | None = None,
 ) -> bytes:
     """
     The entries with `after < position <= through`, in order, as CSV (UTF-8) with a header line.
@@ -72,7 +75,7 @@ def read_entries(
     Columns: position, response_id, revision, operation, version, submitted_at, received_at (ISO 8601, UTC), source, respondent,
     then the answer to each of `keys` as text, named k0, k1, ... An unquoted empty field is null, "" is the empty text.
     keys: a tuple holds all keys one question has had; a response holds its answer under the key of the version it answered.
-    version: only entries of this form version.
+    version: only entries of this form version. positions: only these of the range.
     """
     answers = [sql.SQL("{} as {}").format(_answer(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
     conditions: list[sql.Composable] = [
@@ -82,6 +85,8 @@ def read_entries(
     ]
     if version is not None:
         conditions.append(sql.SQL("r.version = {}").format(sql.Literal(version)))
+    if positions is not None:
+        conditions.append(sql.SQL("r.position = any({}::bigint[])").format(sql.Literal(list(positions))))
     if without_quarantined:
         conditions.append(_NOT_QUARANTINED)
     statement = sql.SQL("copy (select {} from collect.response r where {} order by r.position) to stdout (format csv, header true)").format(
@@ -125,6 +130,24 @@ def batch_end(connection: Connection, form_id: int, after: int, through: int, ma
     fitting = func.max(sizes.c.position).filter(sizes.c.bytes <= max_bytes)
     end = connection.execute(select(func.coalesce(fitting, func.min(sizes.c.position)))).scalar()
     return after if end is None else int(end)
+
+
+def superseded_positions(connection: Connection, form_id: int, positions: Sequence[int], through: int) -> set[int]:
+    """Those of the positions whose response has a newer entry up to `through` that is not in quarantine and not among them."""
+    older, newer = response.alias("older"), response.alias("newer")
+    numbers = literal(list(positions), ARRAY(BigInteger))
+    held = exists().where(quarantine.c.form_id == form_id, quarantine.c.position == newer.c.position)
+    # The index on (form, response id, revision) finds the newer ones; a later revision has a later position.
+    query = (
+        select(older.c.position)
+        .where(older.c.form_id == form_id, older.c.position == func.any(numbers))
+        .where(
+            exists()
+            .where(newer.c.form_id == form_id, newer.c.response_id == older.c.response_id, newer.c.revision > older.c.revision)
+            .where(newer.c.position <= through, newer.c.position != func.all(numbers), ~held)
+        )
+    )
+    return set(connection.execute(query).scalars())
 
 
 def entry_counts(connection: Connection, form_id: int, after: int, through: int) -> EntryCounts:

@@ -1,7 +1,7 @@
-"""What a range of the log becomes for one destination: rows to send, and an account of every entry."""
+"""What a piece of the log becomes for one destination: rows to send, and an account of every entry."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,7 +10,7 @@ import polars as pl
 
 from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.store.batches import Counts, DeadLetter
-from collect_pipelines.sync.entries import newest
+from collect_pipelines.sync.pieces import Piece
 
 __all__ = ["Membership", "oldest_age_seconds", "storable"]
 
@@ -19,25 +19,21 @@ MAX_REASON_CHARACTERS = 500  # a plug-in's reason is for a table an operator rea
 
 @dataclass(frozen=True)
 class Membership:
-    """The entries of the positions `from_position`..`to_position` that validation lets through, and what is to be sent of them."""
+    """The entries of a piece that validation lets through, and what is to be sent of them."""
 
-    from_position: int
-    to_position: int
+    piece: Piece
     entries: pl.DataFrame
-    """Of `text_frame`, without those in quarantine."""
-    supports: Collection[str]
-
-    @cached_property
-    def rows(self) -> pl.DataFrame:
-        """One row per response, its last revision, in position order; deletions only for destinations that can delete."""
-        last = newest(self.entries)
-        return last if "delete" in self.supports else last.filter(pl.col("_operation") != "delete")
+    """Of `text_frame`, without those in quarantine. One that no row carries counts as filtered."""
+    rows: pl.DataFrame
+    """Those of `entries` that are sent, in position order: one per response, its last revision, unless `append_only`."""
+    append_only: bool = False
+    """Every revision is a row of its own."""
 
     @property
     def quarantined(self) -> int:
         """Entries held back."""
         # Promise 3: positions are dense, so what is missing in the range is what was left out
-        return self.to_position - self.from_position + 1 - self.entries.height
+        return self.piece.entries - self.entries.height
 
     @cached_property
     def filtered(self) -> int:

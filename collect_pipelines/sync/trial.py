@@ -7,7 +7,8 @@ from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import form_by_id
 from collect_pipelines.store.integrations import integration_by_id
-from collect_pipelines.sync.attempt import render_range
+from collect_pipelines.sync.mapping.render import rendered
+from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.plugs import Finder, Plugs, installed_destination
 from collect_pipelines.sync.versions import Versions
 
@@ -37,7 +38,9 @@ def preview(database: Database, settings: Settings, integration_id: int, rows: i
             if not form.head:
                 raise NotFound(f"The form {form.reference} has no response yet.", fix="Send one: `collect responses submit`.")
             first = max(form.head - rows, 0) + 1
-            rendered = render_range(connection, integration, destination, Versions(), first, form.head, form.version)
+            rows = rendered(
+                connection, integration, destination, Versions(), Piece("live", first, form.head), form.version, integration.mapping
+            )
         return destination.preview(
             Batch(
                 form=integration.form,
@@ -46,9 +49,9 @@ def preview(database: Database, settings: Settings, integration_id: int, rows: i
                 batch_no=0,
                 from_position=first,
                 to_position=form.head,
-                digest=rendered.digest,
-                columns=rendered.columns,
-                frame=rendered.frame,
+                digest=rows.digest,
+                columns=rows.columns,
+                frame=rows.frame,
             )
         )
     finally:

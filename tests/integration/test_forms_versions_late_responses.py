@@ -22,8 +22,9 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import find_form, publish_form
 from collect_pipelines.store.integrations import add_integration
 from collect_pipelines.store.validation import list_quarantined
-from collect_pipelines.sync.attempt import render_range
 from collect_pipelines.sync.lane import Lane
+from collect_pipelines.sync.mapping.render import rendered
+from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.plugs import installed_destination
 from collect_pipelines.sync.versions import Versions
 from tests.integration.ingest_server import client_of, cloned, ingest, make_key, publish
@@ -181,18 +182,19 @@ def test_a_sheet_keeps_its_column_and_shows_old_and_new_rows_under_one_label(plo
         form = find_form(connection, "plots")
         integration = add_integration(connection, form.form_id, "plots-sheet", "google_sheets", {})
         kind = installed_destination("google_sheets")
-        first, rendered = (render_range(connection, integration, kind, Versions(), form.head - 1, form.head, version) for version in (1, 3))  # type: ignore[arg-type]
+        piece = Piece("live", form.head - 1, form.head)
+        first, third = (rendered(connection, integration, kind, Versions(), piece, version, {}) for version in (1, 3))  # type: ignore[arg-type]
     database.dispose()
 
-    shown = rendered.frame.select(physical_name("age"), physical_name("people")).rows()
+    shown = third.frame.select(physical_name("age"), physical_name("people")).rows()
     assert shown == [(7, "1. Name: Ravi"), (50, "1. Name: Mira")]
-    bound = [[column.name for column in sheet_columns(batch(one))] for one in (first, rendered)]
+    bound = [[column.name for column in sheet_columns(batch(one))] for one in (first, third)]
     assert bound[0] == ["_submitted", "farmer", "age", "crop", "remark", "people", "_id", "_revision"]
     assert [name for name in bound[1] if name != "area"] == bound[0]
 
 
-def batch(rendered: Any) -> Batch:
-    return Batch("plots", "Plots", 1, 1, 1, 2, rendered.digest, rendered.columns, rendered.frame)
+def batch(rows: Any) -> Batch:
+    return Batch("plots", "Plots", 1, 1, 1, 2, rows.digest, rows.columns, rows.frame)
 
 
 def test_validation_judges_a_late_response_by_its_own_version(plots: tuple[str, httpx.Client], tmp_path: Path) -> None:
