@@ -38,7 +38,7 @@ def preview(database: Database, settings: Settings, integration_id: int, rows: i
             if not form.head:
                 raise NotFound(f"The form {form.reference} has no response yet.", fix="Send one: `collect responses submit`.")
             first = max(form.head - rows, 0) + 1
-            rows = rendered(
+            made = rendered(
                 connection, integration, destination, Versions(), Piece("live", first, form.head), form.version, integration.mapping
             )
         return destination.preview(
@@ -49,9 +49,9 @@ def preview(database: Database, settings: Settings, integration_id: int, rows: i
                 batch_no=0,
                 from_position=first,
                 to_position=form.head,
-                digest=rows.digest,
-                columns=rows.columns,
-                frame=rows.frame,
+                digest=made.digest,
+                columns=made.columns,
+                frame=made.frame,
             )
         )
     finally:
