@@ -60,6 +60,11 @@ class Settings:
     )
     sheets_writes_per_minute: int = _setting("Sheets write requests per minute and account; Google grants 60.", 60)
     sheets_project_writes_per_minute: int = _setting("Sheets write requests per minute and project; Google grants 300.", 300)
+    secrets_key_file: Path | None = _setting(
+        "File with the keys of stored secrets, readable by the workers' account only; a copy of it belongs in a safe place. "
+        "Unset: secrets.key in the data folder.",
+        None,
+    )
     warehouse_path: Path | None = _setting("DuckDB file of the default warehouse. Unset: warehouse.duckdb in the data folder.", None)
     lane_linger_seconds: float = _setting("A drain run ends after so many idle seconds.", 600.0)
     lane_lifetime_seconds: float = _setting("A drain run hands over to its successor after so many seconds.", 1800.0)
@@ -97,6 +102,11 @@ class Settings:
     def uses_local_sheets(self) -> bool:
         """True while no Sheets base URL is set: the embedded default."""
         return self.sheets_base_url is None
+
+    @property
+    def secrets_path(self) -> Path:
+        """File with the keys of stored secrets."""
+        return self.secrets_key_file or self.data_dir / "secrets.key"
 
     @property
     def duckdb_path(self) -> Path:

@@ -28,6 +28,7 @@ COMMANDS = {
     "responses": LazyCommand(f"{ROOM}.responses", "Submit, list and show responses."),
     "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),
     "keys": LazyCommand(f"{ROOM}.keys", "Create, list and revoke API keys."),
+    "secrets": LazyCommand(f"{ROOM}.secrets", "Keep secrets for integrations, sealed in the database; no command shows one."),
     "plugins": LazyCommand(f"{ROOM}.plugins", "List, show, test and start plug-ins: checks and destinations."),
     "failures": LazyCommand(f"{ROOM}.held", "List the responses that are held back, with the reason of each, and decide about them."),
     "slang": LazyCommand(f"{ROOM}.slang", "Import slang lexicons, list them, and search texts and stored responses."),

@@ -8,13 +8,16 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from collect_pipelines.destinations.interface import Note
-from collect_pipelines.errors import Blocked
+from collect_pipelines.errors import Blocked, ConfigInvalid, NotFound
 from collect_pipelines.model import JsonValue, QuotaBucket
 from collect_pipelines.settings import Settings, environment_secret
 from collect_pipelines.store import integrations, journal, quota
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.leases import hold_lease
+from collect_pipelines.store.organizations import organization_id_of
+from collect_pipelines.store.secrets import read_secret
+from collect_pipelines.store.vault import Vault
 from collect_pipelines.sync.tenure import Tenure
 
 __all__ = ["DeliveryContext"]
@@ -29,6 +32,7 @@ class DeliveryContext:
         self.integration_id = integration.integration_id
         self.integration = integration.name
         self.form = integration.form
+        self._organization = integration.organization
         self._database, self._settings = database, settings
         self._tenure: Tenure | None = None
         self.quota_wait_seconds = 0.0
@@ -94,11 +98,13 @@ class DeliveryContext:
             return journal.opted_out(connection, self.integration_id, channel, addresses)
 
     def secret(self, reference: str) -> str:
-        """The text behind `env:NAME` or `file:PATH`."""
+        """The text behind `env:NAME`, `file:PATH` or `stored:NAME`."""
         scheme, _, name = reference.partition(":")
-        if scheme not in ("env", "file") or not name:
+        if scheme not in ("env", "file", "stored") or not name:
             # Promise 10: not shown, it may be the secret itself
-            raise Blocked("A secret of the configuration is no reference.", fix="Write it as env:NAME or file:PATH.")
+            raise Blocked("A secret of the configuration is no reference.", fix="Write it as env:NAME, file:PATH or stored:NAME.")
+        if scheme == "stored":
+            return self._stored_secret(name)
         value = environment_secret(name) if scheme == "env" else _file_secret(name)
         if value is None:
             raise Blocked(f"The secret {reference} is missing or can't be read.", fix=_secret_fix(scheme, name))
@@ -119,6 +125,14 @@ class DeliveryContext:
         """Raises LeaseLost when another worker took over."""
         if self._tenure is not None:
             self._tenure.check()
+
+    def _stored_secret(self, name: str) -> str:
+        try:
+            with self._database.begin() as connection:
+                owner = organization_id_of(connection, self._organization)
+                return read_secret(connection, Vault.from_settings(self._settings), owner, name)
+        except (NotFound, ConfigInvalid) as exc:
+            raise Blocked(exc.message, fix=exc.fix or f"collect secrets set {name}") from exc
 
     @contextmanager
     def _fenced(self) -> Iterator[Connection]:
