@@ -130,11 +130,11 @@ def test_deleting_what_was_never_delivered_is_no_error(path: Path) -> None:
 
 
 def test_a_tombstone_keeps_the_row_without_its_answers(path: Path) -> None:
-    destination = warehouse(path, on_delete="tombstone")
-    first = batch(entry("r1", 1, "Asha", 31))
+    destination = warehouse(path)
+    first = batch(entry("r1", 1, "Asha", 31), on_delete="tombstone")
     destination.deliver(first)
     # a careless renderer may leave answers in a deletion
-    destination.deliver(batch(entry("r1", 2, "Asha", 31, revision=2, operation="delete"), number=2))
+    destination.deliver(batch(entry("r1", 2, "Asha", 31, revision=2, operation="delete"), number=2, on_delete="tombstone"))
     destination.deliver(first)
 
     found = query(path, "SELECT _response_id, _revision, _operation, q_name, q_age FROM forms.household")

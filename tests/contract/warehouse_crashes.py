@@ -15,16 +15,17 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.job_client_impl import SqlLoadJob
 
 from collect_pipelines.destinations.interface import Batch
-from collect_pipelines.destinations.warehouse import Warehouse, statements
+from collect_pipelines.destinations.warehouse import Warehouse
 from collect_pipelines.destinations.warehouse.database import database
+from collect_pipelines.destinations.warehouse.statements import DuckSession
 from tests.contract.warehouse_fakes import AGE, NAME, batch, column, entry, warehouse
 
 STREAM_ROWS = 2000
 STREAM_KILLS = 8
 
 MOMENTS: dict[str, tuple[Any, str, str]] = {
-    "before the first write": (statements, "prepare", "before"),
-    "between recording and loading deletions": (statements, "remove", "after"),
+    "before the first write": (DuckSession, "prepare", "before"),
+    "between recording and loading deletions": (DuckSession, "remove", "after"),
     "after extract": (dlt.Pipeline, "extract", "after"),
     "after normalize": (dlt.Pipeline, "normalize", "after"),
     "before the tables change": (DuckDbClient, "update_stored_schema", "before"),
@@ -33,7 +34,7 @@ MOMENTS: dict[str, tuple[Any, str, str]] = {
     "after the merge": (SqlLoadJob, "run", "after"),
     "before dlt records the load": (DuckDbClient, "complete_load", "before"),
     "after dlt recorded the load": (DuckDbClient, "complete_load", "after"),
-    "before the proof": (statements, "missing", "before"),
+    "before the proof": (DuckSession, "missing", "before"),
     "while the read copy is written": (shutil, "copyfileobj", "after"),
     "before the core learns of it": (Warehouse, "deliver", "after"),
 }

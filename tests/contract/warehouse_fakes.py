@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import polars as pl
 
-from collect_pipelines.destinations.interface import Batch, Column
+from collect_pipelines.destinations.interface import Batch, Column, OnDelete
 from collect_pipelines.destinations.warehouse import Warehouse, WarehouseConfig
 from collect_pipelines.destinations.warehouse.frame import META_TYPES
 from collect_pipelines.errors import LeaseLost
@@ -42,10 +42,13 @@ class MemoryContext:
 
     integration_id = 1
     integration = "warehouse"
+    numbers: ClassVar[dict[str, dict[str, int]]] = {}
+    """Shared, like Postgres."""
 
     def __init__(self, path: Path, form: str = "household") -> None:
         self.form = form
-        self.settings = {"warehouse_path": str(path)}
+        self.settings = {"warehouse_path": str(path), "data_dir": str(path.parent)}
+        self.secrets: dict[str, str] = {}
         self.guards = 0
         self.lease_lost = False
 
@@ -56,7 +59,7 @@ class MemoryContext:
         raise NotImplementedError(name)
 
     def allocate(self, scope: str, name: str) -> int:
-        raise NotImplementedError(scope)
+        return self.numbers.setdefault(scope, {}).setdefault(name, len(self.numbers[scope]) + 1)
 
     def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
         raise NotImplementedError(buckets)
@@ -65,7 +68,7 @@ class MemoryContext:
         raise NotImplementedError(buckets)
 
     def secret(self, reference: str) -> str:
-        raise NotImplementedError(reference)
+        return self.secrets[reference]
 
     def setting(self, name: str) -> str:
         return self.settings[name]
@@ -107,7 +110,14 @@ def entry(response: str, position: int, *answers: Any, revision: int = 1, operat
     }
 
 
-def batch(*entries: Mapping[str, Any], columns: Sequence[Column] = (NAME, AGE), form: str = "household", number: int = 1) -> Batch:
+def batch(
+    *entries: Mapping[str, Any],
+    columns: Sequence[Column] = (NAME, AGE),
+    form: str = "household",
+    number: int = 1,
+    on_delete: OnDelete = "delete",
+    append_only: bool = False,
+) -> Batch:
     """A batch as the core renders it (`values = "typed"`)."""
     schema = {name: META_TYPES[name] for name in META_TYPES} | {column.name: TYPES.get(column.type, pl.String()) for column in columns}
     rows = [
@@ -126,6 +136,8 @@ def batch(*entries: Mapping[str, Any], columns: Sequence[Column] = (NAME, AGE), 
         digest=sha256(frame.write_csv(include_header=True).encode() if not _has_lists(frame) else b"").hexdigest(),
         columns=tuple(columns),
         frame=frame,
+        on_delete=on_delete,
+        append_only=append_only,
     )
 
 

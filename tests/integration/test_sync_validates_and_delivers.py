@@ -42,7 +42,7 @@ def warehouse_rows(folder: Path, slug: str) -> list[tuple[Any, ...]]:
 
 
 def test_bad_rows_are_held_with_reasons_and_the_others_reach_the_warehouse(database: Database, tmp_path: Path) -> None:
-    it = scene(database, tmp_path, "orchards", "warehouse", on_delete="delete")
+    it = scene(database, tmp_path, "orchards", "warehouse")
     it.accept(
         submission(it.form_id, "good", {"name": "Asha", "age": 30, "crop": "w"}),
         submission(it.form_id, "bad", {"name": "", "age": 999, "crop": "secret-canary"}),
@@ -176,7 +176,7 @@ def test_only_one_worker_validates_a_form_at_a_time(database: Database, tmp_path
 
 
 def test_a_trial_shows_what_would_be_written_and_writes_nothing(database: Database, tmp_path: Path) -> None:
-    it = scene(database, tmp_path, "trial", "warehouse", on_delete="delete")
+    it = scene(database, tmp_path, "trial", "warehouse")
     it.create("a", "b")
     settings = Settings(data_dir=tmp_path)
 

@@ -134,10 +134,10 @@ def test_a_wrong_field_of_a_configuration_is_named_with_the_fields_there_are() -
 def test_configuration_values_keep_their_types() -> None:
     from collect_pipelines.cli.integrations import read_config
 
-    assert read_config("warehouse", ("read_copy=false", "dataset=surveys"), '{"on_delete": "tombstone"}') == {
+    assert read_config("warehouse", ("read_copy=false", "dataset=surveys"), '{"path": "x.duckdb"}') == {
         "read_copy": False,
         "dataset": "surveys",
-        "on_delete": "tombstone",
+        "path": "x.duckdb",
     }
 
 

@@ -1,15 +1,13 @@
 """From a batch to the exact rows and column types of the warehouse table."""
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from collect_pipelines.destinations.interface import Batch
 
 __all__ = ["COLUMN_TYPES", "META_TYPES", "column_types", "newest", "questions", "table_rows"]
-
-OnDelete = Literal["delete", "tombstone"]
 
 META_TYPES: dict[str, pl.DataType] = {
     "_response_id": pl.String(),
@@ -38,24 +36,36 @@ QUESTION_TYPES = {"table_name": pl.String, "ordinal": pl.Int64, "column_name": p
 
 
 def column_types(batch: Batch) -> dict[str, pl.DataType]:
-    """Every column of the form's table in order: name -> type."""
-    return META_TYPES | {column.name: COLUMN_TYPES.get(column.type, pl.String()) for column in batch.columns}
+    """
+    Every column of the form's table in order: name -> type.
+
+    A question that the integration renders for people (`values: labels`) arrives as text and has a text column.
+    """
+    shown = batch.frame.schema
+    return META_TYPES | {
+        column.name: pl.String() if shown[column.name] == pl.String() else COLUMN_TYPES.get(column.type, pl.String())
+        for column in batch.columns
+    }
 
 
 def newest(batch: Batch) -> pl.DataFrame:
-    """The rows of the batch in position order, one per response: dlt's upsert fails on a key that comes twice."""
-    return batch.frame.sort("_position").unique("_response_id", keep="last", maintain_order=True)
-
-
-def table_rows(batch: Batch, on_delete: OnDelete) -> pl.DataFrame:
     """
-    The rows to merge, with the types of `column_types` and nothing else.
+    The rows of the batch in position order, no key twice: dlt's upsert fails on one that is.
 
-    `delete` leaves deleted responses out (they are removed by id); `tombstone` keeps them without answers.
+    One row per response; with `append_only` one per revision.
     """
-    frame = newest(batch)
+    key = ["_response_id", "_revision"] if batch.append_only else ["_response_id"]
+    return batch.frame.sort("_position").unique(key, keep="last", maintain_order=True)
+
+
+def table_rows(batch: Batch, frame: pl.DataFrame) -> pl.DataFrame:
+    """
+    The rows of `frame` (of `newest`) to merge, with the types of `column_types` and nothing else.
+
+    Deleted responses are left out when they are removed by id, else they are rows without answers.
+    """
     deleted = pl.col("_operation") == "delete"
-    if on_delete == "delete":
+    if batch.on_delete == "delete" and not batch.append_only:
         frame = frame.filter(~deleted)
     types = column_types(batch)
     answers = [column.name for column in batch.columns]

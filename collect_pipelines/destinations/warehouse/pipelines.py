@@ -3,17 +3,20 @@
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dlt
 import polars as pl
 from dlt.common.data_types import TDataType
+from dlt.common.destination import Destination
 from dlt.common.schema.typing import TColumnSchema, TSchemaContractDict, TUpsertStrategyDict
+from dlt.common.typing import TLoaderFileFormat
+from dlt.extract import DltResource
 
-from collect_pipelines.destinations.warehouse.naming import shard_name
-
-__all__ = ["DLT_ENVIRONMENT", "Pipelines"]
+__all__ = ["DLT_ENVIRONMENT", "DLT_TYPES", "Merge", "Pipelines", "quiet"]
 
 DLT_ENVIRONMENT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -27,7 +30,7 @@ DLT_ENVIRONMENT = {
 }
 """dlt starts its telemetry as soon as its configuration is first touched, so `dlt.config` would be too late."""
 
-TYPES: dict[pl.DataType, TDataType] = {
+DLT_TYPES: dict[pl.DataType, TDataType] = {
     pl.Int64(): "bigint",
     pl.Float64(): "double",
     pl.String(): "text",
@@ -41,33 +44,54 @@ CONTRACT: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_
 _PROCESS = uuid.uuid4().hex
 
 
+def quiet() -> None:
+    """Sets dlt up before it is used; without a call home (`DLT_ENVIRONMENT`)."""
+    os.environ.update(DLT_ENVIRONMENT)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Rows for one table."""
+
+    table: str
+    rows: pl.DataFrame
+    """Unique by `key`."""
+    key: tuple[str, ...]
+    source_filter: str | None
+    """SQL condition on a staged row; rows that do not pass it change nothing."""
+
+
 @dataclass
 class Pipelines:
-    """The dlt pipelines of one dataset of a file: one per shard of forms, since a run costs more with every table it knows."""
+    """The dlt pipelines of one dataset: one per shard of forms, since a run costs more with every table it knows."""
 
-    path: Path
+    home: Path
+    """Folder for dlt's working folders. It holds no answers after a load."""
     dataset: str
+    destination: Callable[[], Destination[Any, Any]]
+    stamp: Callable[[], str] = str
+    """Changes when the warehouse was replaced: what dlt remembers of the old one is void then."""
+    file_format: Callable[[Sequence[pl.DataFrame]], TLoaderFileFormat | None] = lambda _frames: None
+    """The format in which dlt hands the rows over; None: the destination's usual one."""
     _ready: dict[str, dlt.Pipeline] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        os.environ.update(DLT_ENVIRONMENT)
+        quiet()
 
-    def merge(self, form: str, table: str, rows: pl.DataFrame, source_filter: str) -> None:
-        """Upserts the rows (unique by response id) that pass the filter into the table, adding table and columns as needed."""
-        disposition: TUpsertStrategyDict = {"disposition": "merge", "strategy": "upsert", "source_filter": source_filter}
-        resource = dlt.resource(
-            [rows.to_arrow()],
-            name=table,
-            columns=_declared(rows),
-            primary_key="_response_id",
-            write_disposition=disposition,
-            schema_contract=CONTRACT,
-        )
-        shard = shard_name(form)
+    def merge(self, shard: str, merges: Sequence[Merge]) -> None:
+        """Upserts rows into tables of one shard, all in one package; each table changes in one statement."""
+        resources = [_resource(merge) for merge in merges]
         pipeline = self._take(shard)
-        pipeline.run(dlt.source(lambda: resource, name=shard)())
+        source = dlt.source(lambda: resources, name=shard)()
+        wanted = self.file_format([merge.rows for merge in merges])
+        pipeline.run(source, loader_file_format=wanted) if wanted else pipeline.run(source)
         shutil.rmtree(Path(pipeline.working_dir) / "load" / "loaded")  # dlt would keep a folder per load for ever
         self._ready[shard] = pipeline  # after a failed load it is not ready: the next load starts from a clean folder
+
+    def forget(self, shard: str) -> None:
+        """Throws the shard's working folder away."""
+        self._ready.pop(shard, None)
+        shutil.rmtree(self.home / shard, ignore_errors=True)
 
     def _take(self, shard: str) -> dlt.Pipeline:
         """
@@ -77,19 +101,30 @@ class Pipelines:
         the warehouse, and the core sends the batch again. An old package left there must never be loaded after newer data,
         and while one is pending dlt would load it *instead of* the rows it is given.
         """
-        home = self.path.with_name(f"{self.path.name}.dlt") / self.dataset
-        owner = home / f"{shard}.owner"
-        mine = f"{_PROCESS} {os.getpid()} {self.path.stat().st_ino}"
+        owner = self.home / f"{shard}.owner"
+        mine = f"{_PROCESS} {os.getpid()} {self.stamp()}"
         ready = self._ready.pop(shard, None)
         if ready is not None and owner.exists() and owner.read_text() == mine and not ready.has_pending_data:
             return ready
-        home.mkdir(parents=True, exist_ok=True)
-        if (home / shard).exists():
-            shutil.rmtree(home / shard)
+        self.home.mkdir(parents=True, exist_ok=True)
+        if (self.home / shard).exists():
+            shutil.rmtree(self.home / shard)
         owner.write_text(mine)
-        destination = dlt.destinations.duckdb(str(self.path))
-        return dlt.pipeline(shard, pipelines_dir=str(home), destination=destination, dataset_name=self.dataset)
+        return dlt.pipeline(shard, pipelines_dir=str(self.home), destination=self.destination(), dataset_name=self.dataset)
 
 
-def _declared(rows: pl.DataFrame) -> dict[str, TColumnSchema]:
-    return {name: {"name": name, "data_type": TYPES[kind], "nullable": name != "_response_id"} for name, kind in rows.schema.items()}
+def _resource(merge: Merge) -> DltResource:
+    disposition: TUpsertStrategyDict = {"disposition": "merge", "strategy": "upsert"}
+    if merge.source_filter:
+        disposition["source_filter"] = merge.source_filter
+    columns: dict[str, TColumnSchema] = {
+        name: {"name": name, "data_type": DLT_TYPES[kind], "nullable": name not in merge.key} for name, kind in merge.rows.schema.items()
+    }
+    return dlt.resource(
+        [merge.rows.to_arrow()],
+        name=merge.table,
+        columns=columns,
+        primary_key=merge.key,
+        write_disposition=disposition,
+        schema_contract=CONTRACT,
+    )
