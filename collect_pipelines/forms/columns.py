@@ -5,16 +5,21 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from collect_pipelines.forms.definition import Choice, FormDefinition, Question, label_in
 
-__all__ = ["META_COLUMNS", "Column", "column_name", "first_key", "layout", "physical_name"]
+__all__ = ["META_COLUMNS", "Column", "Mask", "column_name", "first_key", "layout", "masked", "masked_name", "physical_name"]
 
 META_COLUMNS = ("position", "response_id", "revision", "operation", "version", "submitted_at", "received_at", "source", "respondent")
 """First columns of every frame of log entries, each with a leading underscore (`_position`), in this order."""
 
 MAX_NAME = 60  # Postgres cuts identifiers at 63 bytes; three are left for a suffix of the warehouse's own
+Mask = Literal["drop", "hash", "last4", "year"]
+"""What goes out instead of an answer: nothing, a digest under a secret key, its last four characters, or the year of a date."""
+
+MASK_WORDS = {"hash": "hash", "last4": "last 4", "year": "year"}
 TAG_CHARACTERS = 6  # 30 bits: two of a thousand keys share a tag once in two thousand forms, and then still differ by their slug
 
 
@@ -47,6 +52,30 @@ def physical_name(key: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "_", ascii_key).strip("_")[: MAX_NAME - len("q__") - TAG_CHARACTERS]
     tag = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:TAG_CHARACTERS]
     return f"q_{slug}_{tag}" if slug else f"q_{tag}"
+
+
+def masked_name(key: str, mask: Mask) -> str:
+    """
+    The name of a column that holds what the mask leaves: another one than that of the answers, so that the two never mix.
+
+    >>> masked_name("phone", "last4")
+    'q_phone_ivlj3j_last4'
+    """
+    slug, _, tag = physical_name(key).rpartition("_")
+    return f"{slug[: MAX_NAME - TAG_CHARACTERS - len(mask) - 2].rstrip('_')}_{tag}_{mask}"
+
+
+def masked(column: Column, mask: Mask) -> Column:
+    """The column as a destination sees it under a mask other than `drop`: text, or an integer for `year`."""
+    kind: Literal["text", "integer"] = "integer" if mask == "year" else "text"
+    return replace(
+        column,
+        key=f"{column.key}:{mask}",
+        name=masked_name(column.key, mask),
+        type=kind,
+        label=f"{column.label} ({MASK_WORDS[mask]})",
+        question=column.question.model_copy(update={"type": kind, "choices": (), "questions": (), "pii": "none"}),
+    )
 
 
 def first_key(question: Question) -> str:

@@ -77,7 +77,6 @@ def read_entries(
     keys: a tuple holds all keys one question has had; a response holds its answer under the key of the version it answered.
     version: only entries of this form version. positions: only these of the range.
     """
-    answers = [sql.SQL("{} as {}").format(_answer(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
     conditions: list[sql.Composable] = [
         sql.SQL("r.form_id = {} and r.position > {} and r.position <= {}").format(
             sql.Literal(form_id), sql.Literal(after), sql.Literal(through)
@@ -87,8 +86,16 @@ def read_entries(
         conditions.append(sql.SQL("r.version = {}").format(sql.Literal(version)))
     if positions is not None:
         conditions.append(sql.SQL("r.position = any({}::bigint[])").format(sql.Literal(list(positions))))
+    return copied_entries(connection, keys, conditions, without_quarantined=without_quarantined)
+
+
+def copied_entries(
+    connection: Connection, keys: Sequence[str | tuple[str, ...]], conditions: Sequence[sql.Composable], *, without_quarantined: bool
+) -> bytes:
+    """The entries `r` of the log for which these conditions hold, as `read_entries` gives them."""
+    answers = [sql.SQL("{} as {}").format(_answer(key), sql.Identifier(f"k{n}")) for n, key in enumerate(keys)]
     if without_quarantined:
-        conditions.append(_NOT_QUARANTINED)
+        conditions = [*conditions, _NOT_QUARANTINED]
     statement = sql.SQL("copy (select {} from collect.response r where {} order by r.position) to stdout (format csv, header true)").format(
         sql.SQL(", ").join([_META, *answers]), sql.SQL(" and ").join(conditions)
     )

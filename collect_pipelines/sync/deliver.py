@@ -43,7 +43,7 @@ class Courier:
     ) -> None:
         """`owner` names this worker in leases; no two workers may share it."""
         self.plugs = Plugs(database, settings, finder)
-        self.database, self.versions, self.dice = database, Versions(), dice
+        self.database, self.settings, self.versions, self.dice = database, settings, Versions(), dice
         self.waited: dict[int, float] = {}
         """What the open batch of each integration has waited for quota so far, in this process."""
         self._owner, self._lease_seconds = owner, lease_seconds
@@ -99,7 +99,8 @@ class _Errand:
         try:
             plug = self._courier.plugs.plug(self._integration)
             with self._database.begin() as connection:
-                self._attempt = begin(connection, self._integration, plug.destination, self._lease, self._courier.versions)
+                integration, settings = self._integration, self._courier.settings
+                self._attempt = begin(connection, settings, integration, plug.destination, self._lease, self._courier.versions)
         except Blocked as exc:
             return self._block(exc)
         if self._attempt is None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from collect_pipelines.forms.columns import META_COLUMNS, Column
-from collect_pipelines.sync.display import readable
+from collect_pipelines.sync.display import Speech, readable
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.values import typed
 
-__all__ = ["digest_of", "display_frame", "render_display", "render_typed", "typed_frame"]
+__all__ = ["digest_of", "display_frame", "render_display", "render_typed", "rendered_rows", "typed_frame"]
 
 
 def typed_frame(csv: bytes, columns: Sequence[Column], language: str | None = None) -> pl.DataFrame:
@@ -25,12 +25,13 @@ def display_frame(csv: bytes, columns: Sequence[Column], language: str | None = 
 
 def render_typed(entries: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     """`typed_frame` of entries already read by `text_frame`."""
-    return _render(entries, [typed(pl.col(column.name), column.type).alias(column.name) for column in columns])
+    return rendered_rows(entries, [typed(pl.col(column.name), column.type).alias(column.name) for column in columns])
 
 
 def render_display(entries: pl.DataFrame, columns: Sequence[Column], language: str | None) -> pl.DataFrame:
     """`display_frame` of entries already read by `text_frame`."""
-    return _render(entries, [readable(column, language).alias(column.name) for column in columns])
+    speech = Speech(language)
+    return rendered_rows(entries, [readable(column, speech, pl.col(column.name)).alias(column.name) for column in columns])
 
 
 def digest_of(frame: pl.DataFrame) -> str:
@@ -43,11 +44,12 @@ def digest_of(frame: pl.DataFrame) -> str:
     return sha.hexdigest()
 
 
-def _render(entries: pl.DataFrame, answers: list[pl.Expr]) -> pl.DataFrame:
+def rendered_rows(entries: pl.DataFrame, answers: Sequence[pl.Expr], meta: Sequence[pl.Expr] | None = None) -> pl.DataFrame:
+    """The frame of a batch: META_COLUMNS as they are unless `meta` says otherwise, then the answers."""
     # a deleted response keeps its place and loses its answers
     kept = pl.col("_operation") != "delete"
     shown = (pl.when(kept).then(answer).alias(answer.meta.output_name()) for answer in answers)
-    return entries.select(*(f"_{name}" for name in META_COLUMNS), *shown)
+    return entries.select(*(meta or [pl.col(f"_{name}") for name in META_COLUMNS]), *shown)
 
 
 def _canonical(series: pl.Series) -> Iterator[bytes]:

@@ -1,12 +1,12 @@
 """Trying an integration without sending anything: prove access, and show what would be written."""
 
-from collect_pipelines.destinations.interface import Batch, ProbeReport
+from collect_pipelines.destinations.interface import ProbeReport
 from collect_pipelines.errors import NotFound
-from collect_pipelines.forms.definition import label_in
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import form_by_id
 from collect_pipelines.store.integrations import integration_by_id
+from collect_pipelines.sync.mapping.freezing import frozen
 from collect_pipelines.sync.mapping.render import rendered
 from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.plugs import Finder, Plugs, installed_destination
@@ -38,21 +38,9 @@ def preview(database: Database, settings: Settings, integration_id: int, rows: i
             if not form.head:
                 raise NotFound(f"The form {form.reference} has no response yet.", fix="Send one: `collect responses submit`.")
             first = max(form.head - rows, 0) + 1
-            made = rendered(
-                connection, integration, destination, Versions(), Piece("live", first, form.head), form.version, integration.mapping
-            )
-        return destination.preview(
-            Batch(
-                form=integration.form,
-                form_title=label_in(form.title, integration.language, form.slug),
-                integration_id=integration_id,
-                batch_no=0,
-                from_position=first,
-                to_position=form.head,
-                digest=made.digest,
-                columns=made.columns,
-                frame=made.frame,
-            )
-        )
+            piece = Piece("live", first, form.head)
+            mapping = frozen(connection, integration)
+            made = rendered(connection, integration, destination, Versions(), piece, form.version, mapping, settings=settings)
+        return destination.preview(made.batch(integration, form, piece, 0))
     finally:
         plugs.close()

@@ -22,7 +22,9 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import find_form, publish_form
 from collect_pipelines.store.integrations import add_integration
 from collect_pipelines.store.validation import list_quarantined
+from collect_pipelines.sync.context import DeliveryContext
 from collect_pipelines.sync.lane import Lane
+from collect_pipelines.sync.mapping.model import FrozenMapping
 from collect_pipelines.sync.mapping.render import rendered
 from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.plugs import installed_destination
@@ -177,13 +179,15 @@ def test_a_sheet_keeps_its_column_and_shows_old_and_new_rows_under_one_label(plo
     new: dict[str, Any] = {"years_old": 50, "members": [{"given_name": "Mira"}]}
     for version, answers in ((1, old), (3, new)):
         assert sent(client, answers, version).status_code == 201
-    database = Database(url)
+    database, settings = Database(url), Settings(data_dir=tmp_path)
     with database.begin() as connection:
         form = find_form(connection, "plots")
         integration = add_integration(connection, form.form_id, "plots-sheet", "google_sheets", {})
         kind = installed_destination("google_sheets")
+        sheet = kind(kind.Config(), DeliveryContext(database, settings, integration))
         piece = Piece("live", form.head - 1, form.head)
-        first, third = (rendered(connection, integration, kind, Versions(), piece, version, {}) for version in (1, 3))  # type: ignore[arg-type]
+        of, versions = FrozenMapping(), Versions()
+        first, third = (rendered(connection, integration, sheet, versions, piece, at, of, settings=settings) for at in (1, 3))
     database.dispose()
 
     shown = third.frame.select(physical_name("age"), physical_name("people")).rows()

@@ -1,34 +1,66 @@
-"""The rows of a piece of a form's log, as an integration's mapping makes them."""
+"""From a piece of the log to what one integration sends of it: rows, columns and a digest, the same however often it is asked."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import polars as pl
 from sqlalchemy import Connection
 
-from collect_pipelines.destinations.interface import Column, Destination
+from collect_pipelines.destinations.interface import Batch, Column, Destination
+from collect_pipelines.errors import Blocked
+from collect_pipelines.forms.columns import META_COLUMNS
+from collect_pipelines.forms.definition import label_in
+from collect_pipelines.settings import Settings
+from collect_pipelines.store.forms import FormRecord
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.log import read_entries
-from collect_pipelines.sync.entries import newest, text_frame
+from collect_pipelines.sync.display import Speech, readable
+from collect_pipelines.sync.entries import text_frame
+from collect_pipelines.sync.mapping.columns import Outgoing
+from collect_pipelines.sync.mapping.fit import Misfit
+from collect_pipelines.sync.mapping.keys import hash_key
+from collect_pipelines.sync.mapping.masks import Masks
+from collect_pipelines.sync.mapping.model import RESPONDENT, FrozenMapping
+from collect_pipelines.sync.mapping.plan import Plan
+from collect_pipelines.sync.mapping.selection import select
 from collect_pipelines.sync.membership import Membership
 from collect_pipelines.sync.pieces import Piece
-from collect_pipelines.sync.rendering import digest_of, render_display, render_typed
-from collect_pipelines.sync.supersession import current_entries
+from collect_pipelines.sync.rendering import digest_of, rendered_rows
 from collect_pipelines.sync.versions import Versions
+from collect_pipelines.validation.values import typed
 
-__all__ = ["Rendered", "rendered"]
+__all__ = ["Rendered", "render_rows", "rendered", "unfit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A piece as it goes out."""
+    """What a batch is to hold."""
 
     membership: Membership
     columns: tuple[Column, ...]
     frame: pl.DataFrame
-    """One line per row of the membership, in its order."""
     digest: str
+    plan: Plan
+
+    def batch(self, integration: Integration, form: FormRecord, piece: Piece, batch_no: int, attempt: int = 1) -> Batch:
+        """The batch as the destination gets it."""
+        language = self.plan.mapping.language
+        return Batch(
+            form=integration.form,
+            form_title=label_in(form.title, language, form.slug),
+            integration_id=integration.integration_id,
+            batch_no=batch_no,
+            from_position=piece.from_position,
+            to_position=piece.to_position,
+            digest=self.digest,
+            columns=self.columns,
+            frame=self.frame,
+            attempt=attempt,
+            append_only=self.plan.append_only,
+            on_delete=self.plan.on_delete,
+            language=language,
+            time_zone=self.plan.zone,
+            purpose=piece.purpose,
+        )
 
 
 def rendered(
@@ -38,21 +70,67 @@ def rendered(
     versions: Versions,
     piece: Piece,
     version: int,
-    mapping: Mapping[str, Any],
+    mapping: FrozenMapping,
+    *,
+    settings: Settings,
 ) -> Rendered:
     """
-    The rows of the piece, with the columns of the form's versions up to `version`.
+    What of the piece goes out under this mapping, with the columns of the form's versions up to `version`.
 
-    Deterministic: the same piece, version, mapping and language of the integration give the same digest while its cursor stands.
+    The same arguments give the same digest while the cursor stands, also after a crash. settings: where the key of `hash` masks is.
+    Raises Blocked when the mapping no longer fits the form, or that key is gone.
     """
-    columns = versions.columns(connection, integration.form_id, version, integration.language)
-    keys = [column.keys for column in columns]
-    first, last = piece.from_position, piece.to_position
-    csv = read_entries(connection, integration.form_id, first - 1, last, keys, without_quarantined=True, positions=piece.positions)
-    entries = text_frame(csv, columns)
-    rows = newest(current_entries(connection, integration, piece, entries))
-    if "delete" not in destination.supports:
-        rows = rows.filter(pl.col("_operation") != "delete")
-    display = destination.values == "display"
-    frame = render_display(rows, columns, integration.language) if display else render_typed(rows, columns)
-    return Rendered(Membership(piece, entries, rows), columns, frame, digest_of(frame))
+    plan = versions.plan(connection, integration.form_id, version, mapping, type(destination))
+    if plan.misfits:
+        # Promise 4: what nobody can decide about is not left out in silence
+        raise unfit(integration.name, plan.misfits)
+    keys = [column.keys for column in plan.sources]
+    csv = read_entries(
+        connection,
+        integration.form_id,
+        piece.from_position - 1,
+        piece.to_position,
+        keys,
+        without_quarantined=True,
+        positions=piece.positions,
+    )
+    entries = text_frame(csv, plan.sources)
+    rows = select(connection, integration, plan, piece, entries)
+    masks = Masks(hash_key(connection, settings, integration.organization) if plan.hashes else b"", plan.zone)
+    frame = render_rows(rows, plan, masks)
+    return Rendered(Membership(piece, entries, rows, plan.append_only), plan.columns, frame, digest_of(frame), plan)
+
+
+def render_rows(rows: pl.DataFrame, plan: Plan, masks: Masks) -> pl.DataFrame:
+    """The frame of a batch, in the form the kind declares and under the mapping's masks."""
+    meta = {name: pl.col(f"_{name}") for name in META_COLUMNS}
+    if plan.respondent == "drop":
+        meta["respondent"] = pl.lit(None, pl.String)
+    elif plan.respondent is not None:
+        meta["respondent"] = masks.column(pl.col(RESPONDENT), "text", plan.respondent)
+    speech = Speech(plan.mapping.language, plan.labels, plan.shown_zone)
+    answers = [_answer(one, plan, masks, speech).alias(one.column.name) for one in plan.outgoing]
+    return rendered_rows(rows, answers, [column.alias(f"_{name}") for name, column in meta.items()])
+
+
+def unfit(name: str, misfits: tuple[Misfit, ...]) -> Blocked:
+    """That an integration can't go on with its mapping, and how it can."""
+    told = " ".join(f"{one.field}: {one.message}." for one in misfits)
+    options = ", ".join(dict.fromkeys(f"--{one.field.replace('_', '-')}" for one in misfits))
+    return Blocked(
+        f"The mapping of {name} does not fit the form. {told}",
+        fix=f"{misfits[0].fix[:1].upper()}{misfits[0].fix[1:]}. Change it with `collect integrations set {name}` ({options}), "
+        f"then `collect integrations resume {name}`.",
+    )
+
+
+def _answer(one: Outgoing, plan: Plan, masks: Masks, speech: Speech) -> pl.Expr:
+    text = pl.col(one.source.name)
+    if one.mask is not None:
+        return masks.column(text, one.source.type, one.mask)
+    if one.treated:
+        text = masks.inside(text, one.treated)
+    column = replace(one.column, name=one.source.name)
+    if plan.display:
+        return readable(column, speech, text)
+    return readable(column, speech, text, typed_lists=True) if plan.labels and column.question.choices else typed(text, column.type)

@@ -1,0 +1,104 @@
+"""Whether a mapping fits its form and its kind of destination; every misfit with what to do."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from collect_pipelines.destinations.interface import Destination
+from collect_pipelines.errors import RuleInvalid
+from collect_pipelines.forms.columns import Column, Mask
+from collect_pipelines.sync.mapping.columns import by_any_key, every_question, outgoing
+from collect_pipelines.sync.mapping.filtering import read_filter
+from collect_pipelines.sync.mapping.masks import LAST4_TYPES, YEAR_TYPES
+from collect_pipelines.sync.mapping.model import RESPONDENT, MappingConfig
+
+__all__ = ["Misfit", "misfits"]
+
+MOST_NAMES = 12  # keys listed when none is close
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One field of a mapping that can't be used."""
+
+    field: str
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}; {self.fix}"
+
+
+def misfits(mapping: MappingConfig, columns: Sequence[Column], kind: type[Destination], zone: str) -> list[Misfit]:
+    """What is wrong with the mapping. columns: those of all versions. zone: whose day `today()` is in the filter."""
+    return [*_filter(mapping, columns, zone), *_columns(mapping, columns), *_masks(mapping, columns), *_kind(mapping, kind)]
+
+
+def _filter(mapping: MappingConfig, columns: Sequence[Column], zone: str) -> Iterator[Misfit]:
+    if mapping.filter is None:
+        return
+    try:
+        read_filter(mapping.filter, columns, zone)
+    except RuleInvalid as exc:
+        for problem in exc.problems:
+            yield Misfit("filter", f"column {problem.column}: {problem.message}", problem.fix)
+
+
+def _columns(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit]:
+    known = by_any_key(columns)
+    for field, named in (("columns", [one.question for one in mapping.columns or ()]), ("exclude", list(mapping.exclude))):
+        firsts: list[str] = []
+        for key in named:
+            if key not in known:
+                yield Misfit(field, f"the form has no question `{key}` of its own", _closest(key, known))
+            elif known[key].key in firsts:
+                yield Misfit(field, f"`{key}` is named twice", "name it once")
+            else:
+                firsts.append(known[key].key)
+    both = [one.question for one in mapping.columns or () if one.question in mapping.exclude]
+    for key in both:
+        yield Misfit("exclude", f"`{key}` is also among `columns`", "take it out of one of the two")
+    if not outgoing(mapping, columns):
+        yield Misfit("columns", "no column is left", "let at least one question go out")
+
+
+def _masks(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit]:
+    known = every_question(columns)
+    for key, mask in mapping.masks.items():
+        if key == RESPONDENT:
+            if mask == "year":
+                yield Misfit("masks", f"`{RESPONDENT}` has no year", "use drop, hash or last4")
+        elif key not in known:
+            yield Misfit("masks", f"the form has no question `{key}`", _closest(key, known))
+        else:
+            yield from _mask(key, known[key].type, mask)
+
+
+def _mask(key: str, question_type: str, mask: Mask) -> Iterator[Misfit]:
+    if mask == "year" and question_type not in YEAR_TYPES:
+        yield Misfit(
+            "masks", f"`{key}` is a {question_type} question and has no year", "use drop or hash; year goes with dates and datetimes"
+        )
+    if mask == "last4" and question_type not in LAST4_TYPES:
+        yield Misfit("masks", f"`{key}` is a {question_type} question: four characters of it mean nothing", "use drop or hash")
+
+
+def _kind(mapping: MappingConfig, kind: type[Destination]) -> Iterator[Misfit]:
+    if mapping.mode == "append_only" and "append" not in kind.supports:
+        yield Misfit("mode", f"{kind.kind} can't keep every revision as a row of its own", "leave out append_only")
+    if mapping.on_delete is None or mapping.on_delete == "ignore":
+        return
+    if mapping.on_delete not in kind.deletes:
+        known = ", ".join((*kind.deletes, "ignore"))
+        yield Misfit("on_delete", f"{kind.kind} does not know `{mapping.on_delete}`", f"use one of: {known}")
+    elif mapping.mode == "append_only" and mapping.on_delete != "tombstone":
+        yield Misfit("on_delete", f"`{mapping.on_delete}` would change rows that append_only keeps", "use tombstone or ignore")
+
+
+def _closest(key: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = get_close_matches(key, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    more = ", ..." if len(names) > MOST_NAMES else ""
+    return f"it has {', '.join(names[:MOST_NAMES])}{more}"

@@ -1,0 +1,36 @@
+"""The mapping as it stands now, to be kept with a batch."""
+
+from sqlalchemy import Connection
+
+from collect_pipelines.store.integrations import Integration, recall, remember
+from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
+
+__all__ = ["frozen", "keep_earlier_filter"]
+
+EARLIER = "mapping.earlier_filters"
+MOST_EARLIER = 20  # filters; somebody who changes it more often than that takes back whatever may have been delivered
+
+
+def frozen(connection: Connection, integration: Integration) -> FrozenMapping:
+    """What a batch that is planned now is rendered with, also after a crash."""
+    return FrozenMapping(
+        **MappingConfig.model_validate(integration.mapping).model_dump(),
+        language=integration.language,
+        earlier_filters=_earlier(connection, integration),
+    )
+
+
+def keep_earlier_filter(connection: Connection, integration: Integration, now: str | None) -> None:
+    """Notes the filter that is about to be replaced by `now`, once something may have been delivered under it."""
+    before = MappingConfig.model_validate(integration.mapping).filter
+    if before == now or integration.cursor == integration.start_position == 0:
+        return
+    known = dict.fromkeys((*_earlier(connection, integration), before))
+    # None stands for all responses: nothing more needs to be known beside it
+    kept = [None] if None in known or len(known) > MOST_EARLIER else list(known)
+    remember(connection, integration.integration_id, EARLIER, kept)
+
+
+def _earlier(connection: Connection, integration: Integration) -> tuple[str | None, ...]:
+    known = recall(connection, integration.integration_id, EARLIER)
+    return tuple(known) if isinstance(known, list) else ()
