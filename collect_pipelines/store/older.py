@@ -1,0 +1,54 @@
+"""Older entries of a log, as they are sent again: how large each is, and whether something newer took its place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Text, cast, exists, func, select
+
+from collect_pipelines.model import Operation
+from collect_pipelines.store.tables import quarantine, response
+
+__all__ = ["OlderEntry", "older_entries"]
+
+
+@dataclass(frozen=True, slots=True)
+class OlderEntry:
+    """One entry of the log."""
+
+    position: int
+    operation: Operation
+    bytes: int
+    """Of its answers as stored."""
+    replaced: bool
+    """A newer revision of its response was let through by validation."""
+    held: bool
+    """Validation holds, or held, it back."""
+
+
+def older_entries(
+    connection: Connection, form_id: int, first: int, last: int, validated_through: int, positions: Sequence[int] | None = None
+) -> list[OlderEntry]:
+    """The entries `first`..`last` in order, or only `positions` of them; `validated_through` is how far newer ones were judged."""
+    older, newer = response.alias("older"), response.alias("newer")
+    held = exists().where(quarantine.c.form_id == form_id, quarantine.c.position == older.c.position)
+    newer_held = exists().where(quarantine.c.form_id == form_id, quarantine.c.position == newer.c.position)
+    replaced = (
+        exists()
+        .where(newer.c.form_id == form_id, newer.c.response_id == older.c.response_id, newer.c.revision > older.c.revision)
+        # What nobody has judged yet may still be held back: it takes nobody's place.
+        .where(newer.c.position <= validated_through, ~newer_held)
+    )
+    query = (
+        select(
+            older.c.position,
+            older.c.operation,
+            func.octet_length(cast(older.c.answers, Text)).label("bytes"),
+            replaced.label("replaced"),
+            held.label("held"),
+        )
+        .where(older.c.form_id == form_id, older.c.position >= first, older.c.position <= last)
+        .order_by(older.c.position)
+    )
+    if positions is not None:
+        query = query.where(older.c.position.in_(positions))
+    return [OlderEntry(*row) for row in connection.execute(query)]
