@@ -30,6 +30,7 @@ from collect_pipelines.errors import Invalid, PluginError
 from collect_pipelines.model import Earlier, Finding
 from collect_pipelines.testing.asking import GIVE_UP_SECONDS, Asking, told
 from collect_pipelines.testing.isolation import said_in_process
+from collect_pipelines.testing.odd import ODD_SETTINGS
 from collect_pipelines.testing.samples import sample_answers
 from collect_pipelines.testing.watching import outside_effects, within
 
@@ -39,26 +40,6 @@ BOUNDED_SECONDS = 0.05  # for a check that claims to be bounded, whatever the an
 UNKNOWN_LANGUAGES = (None, "xx", "zh-Hant-TW")
 SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_-]+)*")
-
-# What a form, or a program that writes one, may put into a setting.
-ODD_SETTINGS: tuple[Any, ...] = (
-    None,
-    True,
-    -1,
-    0,
-    2**63,
-    1e308,
-    "",
-    "\u0000",
-    "x" * 100_000,
-    "(a+)+$",
-    "[",
-    [],
-    [None],
-    {},
-    {"": {}},
-    [[]] * 50,
-)
 
 
 class CheckConformance(Asking):

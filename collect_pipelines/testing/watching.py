@@ -3,11 +3,12 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["TookTooLong", "outside_effects", "within"]
+__all__ = ["TookTooLong", "outside_effects", "sleeping", "within"]
 
 # Audit events of Python that tell of an effect outside the process; `open` counts when it may write.
 EFFECTS = frozenset(
@@ -19,6 +20,7 @@ EFFECTS = frozenset(
     }
 )  # fmt: skip
 WRITING = frozenset("wax+")
+LONG_SLEEP_SECONDS = 0.25  # libraries look around in shorter ones
 
 _effects: list[str] | None = None
 _hooked = False
@@ -45,6 +47,25 @@ def within(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def sleeping() -> Iterator[list[float]]:
+    """How long this thread slept each time while the block ran; long sleeps are noted and not waited for."""
+    slept: list[float] = []
+    me, sleep = threading.current_thread(), time.sleep
+
+    def noting(seconds: float, /) -> None:
+        if seconds < LONG_SLEEP_SECONDS or threading.current_thread() is not me:
+            sleep(seconds)
+        else:
+            slept.append(seconds)
+
+    time.sleep = noting  # type: ignore[assignment] # SupportsIndex is no concern here
+    try:
+        yield slept
+    finally:
+        time.sleep = sleep
 
 
 @contextmanager

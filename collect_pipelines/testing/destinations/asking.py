@@ -1,0 +1,244 @@
+"""What an author says about a destination, and how the suite hands batches to it: as the core does."""
+
+import math
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from collect_pipelines.destinations.interface import Batch, Delivery, Destination, OnDelete, Outcome
+from collect_pipelines.errors import Blocked, DeliveryError, Refused, TryLater
+from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.testing.destinations.context import FileContext
+from collect_pipelines.testing.destinations.effects import Effect, Shape, Verdict
+from collect_pipelines.testing.destinations.found import effects_in
+from collect_pipelines.testing.destinations.log import Entry, SampleLog
+from collect_pipelines.testing.destinations.nursery import Job, Nursery, reference_to
+from collect_pipelines.testing.destinations.stand_in import Reply, Request
+from collect_pipelines.testing.destinations.steps import Action
+from collect_pipelines.testing.destinations.world import World
+from collect_pipelines.testing.samples import every_type_form
+
+__all__ = ["Asking", "told"]
+
+TRIES = 12  # how often the core's part is played before a batch counts as stuck
+STATES = ("delivered", "skipped", "refused", "unknown", "later")
+CHILD_SECONDS = 120.0  # for one delivery in a process of its own, on a busy machine
+
+
+class Asking:
+    """What a suite says about its destination, and how it is driven."""
+
+    destination: ClassVar[type[Destination]]
+    """The class under test."""
+    form: ClassVar[FormDefinition | Mapping[str, Any] | None] = None
+    """The form whose responses it gets. Default: one with every question type; keys are `a_text`, `a_phone` and so on."""
+    marked: ClassVar[str] = "a_text"
+    """Key of a text question whose answers can be seen in the receiver: by them the suite knows its responses."""
+    effects_are: ClassVar[Shape | None] = None
+    """`rows` or `events`; unset: rows when it supports upsert."""
+    shows_every_answer: ClassVar[bool] = True
+    """False when only some answers can be seen in the receiver, e.g. those a template names."""
+    longest_text: ClassVar[int] = 150_000
+    """Characters of one answer that arrive whole."""
+    most_interruptions: ClassVar[int] = 30
+    """At how many moments a delivery is interrupted in each scenario, spread over all of them."""
+    most_faults: ClassVar[int] = 6
+    """How many requests of a delivery meet each fault, spread over all of them."""
+    gives_up_seconds: ClassVar[float] = 20.0
+    """The longest a delivery may take when the receiver says nothing."""
+    installed: ClassVar[bool] = True
+    """False while its entry point is not installed, e.g. for a destination that lives in a test."""
+    _nursery: ClassVar[Nursery | None] = None
+
+    def config(self, world: World) -> Mapping[str, Any]:
+        """A configuration for this world: `world.folder`, `world.address`, `world.secret("token")`."""
+        return {}
+
+    def effects(self, world: World) -> Iterable[Effect]:
+        """Everything the receiver holds now. Default: what can be read in the requests it applied and the files in `world.folder`."""
+        return effects_in(world)
+
+    def answer(self, world: World, request: Request) -> Reply:
+        """What the receiver does with a request when nothing goes wrong. `world.state` is its memory."""
+        return Reply(200, {})
+
+    def settings(self, world: World) -> Mapping[str, str]:
+        """Settings of the installation that differ from the defaults."""
+        return {}
+
+    # How it is driven.
+
+    def skip(self, why: str) -> None:
+        """Notes that a requirement does not concern this destination."""
+        self.not_applicable = why
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Ends the process that deliveries are forked from."""
+        if cls._nursery is not None:
+            cls._nursery.close()
+            cls._nursery = None
+
+    @property
+    def policies(self) -> tuple[OnDelete, ...]:
+        """What deletions can do, the usual first."""
+        return tuple(self.destination.deletes) or ("tombstone",)
+
+    @property
+    def shape(self) -> Shape:
+        """What its effects are."""
+        return self.effects_are or ("rows" if "upsert" in self.destination.supports else "events")
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """A new world, with an empty receiver."""
+        world = World(SampleLog(self._form, self.marked, self.destination.values), self.answer)
+        try:
+            world.settings.update(self.settings(world))
+            self.config(world)  # secrets and the receiver it asks for exist from the beginning
+            yield world
+        finally:
+            world.close()
+
+    @contextmanager
+    def worker(self, world: World, context: FileContext | None = None, **config: Any) -> Iterator[Destination]:
+        """A destination object as a new worker makes it; closed afterwards."""
+        given = {**self.config(world), **config}
+        lent = context or world.context()
+        made = self.destination(self.destination.Config.model_validate(given), lent)
+        if hasattr(made, "clock"):
+            made.clock = lent.core.now
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def send(self, world: World, batch: Batch, context: FileContext | None = None) -> Delivery:
+        """One delivery by a new worker; its outcomes are judged as such and noted."""
+        world.account.sent(batch)
+        with self.worker(world, context) as made:
+            delivery = made.deliver(batch)
+        self.judge_delivery(world, batch, delivery)
+        world.account.note(batch, delivery.outcomes)
+        world.state["last outcomes"] = delivery.outcomes
+        return delivery
+
+    def settle(self, world: World, batch: Batch, first: int = 1) -> None:
+        """The core's part: the batch again until it is done with, and rows that are to come later in batches of their own."""
+        waiting = [(batch, first)]
+        for _ in range(TRIES):
+            if not waiting:
+                return
+            one, number = waiting.pop(0)
+            try:
+                delivery = self.send(world, replace(one, attempt=number))
+            except TryLater as exc:
+                world.core().let_pass(exc.after or 60.0)
+                waiting.insert(0, (one, number + 1))
+                continue
+            except (Blocked, Refused) as exc:
+                raise AssertionError(f"it raised {told(exc)}, and nothing was wrong any more. Raise TryLater for what passes") from exc
+            again = [
+                position
+                for position, outcome in zip(one.frame["_position"].to_list(), delivery.outcomes, strict=True)
+                if outcome.state == "later" or (outcome.state == "unknown" and outcome.after is not None)
+            ]
+            if again:
+                world.core().let_pass(max((outcome.after or 60.0) for outcome in delivery.outcomes))
+                waiting.append((self._retry(world, one, again), 1))
+        raise AssertionError(f"a batch was still not done with after {TRIES} tries, and nothing was wrong any more")
+
+    def entries_of(self, world: World, batch: Batch) -> list[Entry]:
+        """The entries of a batch."""
+        return [world.log.entries[position - 1] for position in batch.frame["_position"].to_list()]
+
+    def _retry(self, world: World, batch: Batch, positions: list[int]) -> Batch:
+        entries = [world.log.entries[position - 1] for position in positions]
+        return world.log.batch(entries, purpose="retry", on_delete=batch.on_delete, append_only=batch.append_only)
+
+    def deliver_all(self, world: World, *entries: Entry, **more: Any) -> Batch:
+        """A batch of these entries, delivered until it is done with."""
+        batch = world.log.batch(entries, **more)
+        self.settle(world, batch)
+        return batch
+
+    def judge(self, world: World, when: str, shape: Shape | None = None) -> None:
+        """What the receiver holds is what the outcomes and the guarantee say."""
+        verdict = Verdict(world.account, self.destination.guarantee, shape or self.shape, list(self.effects(world)))
+        problem = next(verdict.problems(), None)
+        assert problem is None, f"{when}: {problem}"
+
+    def judge_delivery(self, world: World, batch: Batch, delivery: Any) -> None:
+        """A Delivery with one outcome per row, in words that may be shown."""
+        assert isinstance(delivery, Delivery), f"deliver returned {type(delivery).__name__}; return a Delivery"
+        outcomes = delivery.outcomes
+        rows = batch.frame.height
+        assert len(outcomes) == rows, f"deliver returned {len(outcomes)} outcomes for {rows} rows; return one per row, in order"
+        for outcome in outcomes:
+            assert isinstance(outcome, Outcome) and outcome.state in STATES, f"{outcome!r} is no Outcome; use Outcome.delivered() and so on"
+            soon = outcome.after is None or (math.isfinite(outcome.after) and outcome.after >= 0)
+            assert soon, f"an outcome is to come again after {outcome.after} seconds"
+            needs = outcome.state == "delivered" or bool(outcome.reason)
+            assert needs, f"an outcome `{outcome.state}` has no reason; operators read it"
+            self.judge_words(world, f"the reason of an outcome `{outcome.state}`", outcome.reason or "")
+
+    def judge_words(self, world: World, what: str, words: str) -> None:
+        """No secret and no answer in what operators, logs and pages show."""
+        for reference, value in world.secrets.items():
+            assert value not in words, (
+                f"{what} shows the secret {reference}: {words.replace(value, '***')!r:.200}. Never put one into a text"
+            )
+        for entry in world.log.entries:
+            assert entry.mark not in words, f"{what} shows an answer: {words!r:.200}. Say what is wrong without what was answered"
+
+    def failure_of(self, world: World, call: Callable[[], Any], when: str) -> DeliveryError | None:
+        """The error the call raised, judged as one; None when it raised none."""
+        try:
+            call()
+        except DeliveryError as exc:
+            self.judge_words(world, f"{when}: the text of its {type(exc).__name__}", f"{exc} {exc.fix or ''}")
+            fine = not isinstance(exc, Blocked) or (exc.reason.strip() and (exc.fix or "").strip())
+            assert fine, f"{when}: Blocked without a reason or a fix; say what a person is to do"
+            return exc
+        except AssertionError:
+            raise
+        except Exception as exc:
+            raise AssertionError(
+                f"{when}: it raised {told(exc)}. Raise TryLater (say whether it may have been applied), Blocked or Refused"
+            ) from exc
+        return None
+
+    # Processes.
+
+    def job(self, world: World, batch: Batch, at: int | None = None, action: Action = "kill") -> Job:
+        """A job for a child: one delivery, interrupted at the moment `at`."""
+        world.account.sent(batch)
+        return Job(
+            reference_to(self.destination), pickle.dumps(dict(self.config(world))), pickle.dumps(batch), world.core(),
+            str(world.folder), str(world.place("result")), at, action,
+        )  # fmt: skip
+
+    @property
+    def nursery(self) -> Nursery:
+        """The process that deliveries are forked from; one for all scenarios of the class."""
+        made = type(self)
+        if made._nursery is None:
+            made._nursery = Nursery(CHILD_SECONDS)
+        return made._nursery
+
+    @property
+    def _form(self) -> FormDefinition:
+        made = type(self)
+        known = made.__dict__.get("_made_form")
+        if known is None:
+            known = self.form if isinstance(self.form, FormDefinition) else None
+            known = known or (FormDefinition.model_validate(self.form) if self.form else every_type_form())
+            made._made_form = known  # type: ignore[attr-defined]
+        return known
+
+
+def told(error: BaseException) -> str:
+    """An exception in a few words."""
+    return f"{type(error).__name__}: {error!s:.300}"
