@@ -10,28 +10,14 @@ import polars as pl
 
 from collect_pipelines.forms.columns import Column
 from collect_pipelines.forms.definition import Question, answerable_of, label_in
+from collect_pipelines.forms.words import yes_no
 from collect_pipelines.rules.moments import read_datetime
 from collect_pipelines.validation.values import OTHER_MARK, choice, choices, moment, typed
 
-__all__ = ["CHOICE_SEPARATOR", "Speech", "readable", "yes_no"]
+__all__ = ["CHOICE_SEPARATOR", "Speech", "readable"]
 
 CHOICE_SEPARATOR = "; "  # a comma occurs in labels, a semicolon hardly ever
 MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"  # like an answer, with the offset of the zone it is shown in
-
-YES_NO: dict[str, tuple[str, str]] = {
-    "ar": ("نعم", "لا"),
-    "bn": ("হ্যাঁ", "না"),
-    "de": ("Ja", "Nein"),
-    "en": ("Yes", "No"),
-    "es": ("Sí", "No"),
-    "fr": ("Oui", "Non"),
-    "hi": ("हाँ", "नहीं"),
-    "id": ("Ya", "Tidak"),
-    "it": ("Sì", "No"),
-    "mr": ("होय", "नाही"),
-    "pt": ("Sim", "Não"),
-    "sw": ("Ndiyo", "Hapana"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +55,6 @@ def readable(column: Column, speech: Speech, text: pl.Expr, *, typed_lists: bool
     if layout is None:
         return text
     return text.map_elements(_guarded(layout, column.question, speech), return_dtype=pl.String)
-
-
-def yes_no(language: str | None) -> tuple[str, str]:
-    """The words for true and false in the language, in English where it is not known here."""
-    base = (language or "").partition("-")[0]
-    return YES_NO.get(base, YES_NO["en"])
 
 
 def _labels(question: Question, speech: Speech) -> dict[str, str]:
