@@ -2,18 +2,18 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from collect_pipelines.cli.connection import open_database, transaction
+from collect_pipelines.cli.connection import transaction
+from collect_pipelines.cli.integration_settings import add, read_config, set_command
+from collect_pipelines.cli.integration_trials import preview, test
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import ago, emit, print_facts, print_json, say
-from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from collect_pipelines.store.database import Database
     from collect_pipelines.store.integrations import Integration
 
 __all__ = ["command", "read_config"]
@@ -22,6 +22,12 @@ __all__ = ["command", "read_config"]
 @click.group()
 def command() -> None:
     """Connect forms to destinations, and look after them."""
+
+
+command.add_command(add)
+command.add_command(set_command)
+command.add_command(preview)
+command.add_command(test)
 
 
 @command.command()
@@ -38,44 +44,6 @@ def kinds(as_json: bool) -> None:
         rows=[tuple(one.values()) for one in installed],
         empty="No destination is installed. Next: pip install --force-reinstall collect-pipelines",
     )
-
-
-@command.command()
-@click.argument("kind")
-@click.option("--form", required=True, help="The form whose responses are delivered.")
-@click.option("--name", help="Name of the integration, unique in the organization. Default: FORM-KIND.")
-@click.option("--set", "settings_given", multiple=True, metavar="NAME=VALUE", help="A field of the kind's configuration; may be repeated.")
-@click.option("--config", type=click.File("r", encoding="utf-8"), help="The whole configuration as a JSON file (- for standard input).")
-@click.option(
-    "--start", type=click.Choice(["all", "now"]), default="all", show_default=True, help="Deliver old responses too, or only new."
-)
-@click.option("--language", help="Language of headings and labels, e.g. hi. Default: the form's first.")
-@json_option
-@pass_settings
-def add(
-    settings: Settings,
-    kind: str,
-    form: str,
-    name: str | None,
-    settings_given: tuple[str, ...],
-    config: Any,
-    start: Literal["all", "now"],
-    language: str | None,
-    as_json: bool,
-) -> None:
-    """Bind a form to a destination of this KIND (see `collect integrations kinds`)."""
-    checked = read_config(kind, settings_given, config.read() if config else None)
-    with transaction(settings) as connection:
-        from collect_pipelines.store.forms import find_form
-        from collect_pipelines.store.integrations import add_integration
-
-        record = find_form(connection, form)
-        chosen = name or f"{form}-{kind}".replace("_", "-")
-        added = add_integration(connection, record.form_id, chosen, kind, checked, start=start, language=language)
-    if as_json:
-        print_json(added)
-    else:
-        say(f"{added.name} delivers {added.form} to {kind}. Next: collect integrations test {added.name}")
 
 
 @command.command("list")
@@ -116,7 +84,7 @@ def show(settings: Settings, name: str, organization: str, as_json: bool) -> Non
     if as_json:
         print_json({"integration": found, "ledger": row})
         return
-    print_facts(asdict(found) | {"config": json.dumps(found.config, ensure_ascii=False)})
+    print_facts(asdict(found) | {name: json.dumps(getattr(found, name), ensure_ascii=False) for name in ("config", "mapping")})
     if row:
         names = ("accepted", "delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")
         print_facts({name.replace("_", " "): row[name] for name in names} | {"oldest pending": ago(row["oldest_pending_seconds"])})
@@ -133,7 +101,7 @@ def pause(settings: Settings, name: str, organization: str, as_json: bool) -> No
     if as_json:
         print_json(paused)
     else:
-        say(f"{name} is paused. Next: collect integrations resume {name}")
+        say(f"{name} is paused; what comes in is kept. Next: collect integrations resume {name}")
 
 
 @command.command()
@@ -146,73 +114,34 @@ def resume(settings: Settings, name: str, organization: str, as_json: bool) -> N
     resumed = _set_state(settings, name, organization, "active")
     if as_json:
         print_json(resumed)
-    else:
-        say(f"{name} delivers again.")
-
-
-@command.command()
-@click.argument("name")
-@organization_option
-@json_option
-@pass_settings
-def test(settings: Settings, name: str, organization: str, as_json: bool) -> None:
-    """Prove that the destination can be used, by using it; no response is sent."""
-    with open_database(settings) as database:
-        from collect_pipelines.sync.trial import probe
-
-        report = probe(database, settings, _id_of(database, name, organization))
-    if as_json:
-        print_json(report)
         return
-    click.echo(report.summary)
-    print_facts(report.facts | ({"look at": report.url} if report.url else {}))
+    with transaction(settings) as connection:
+        from collect_pipelines.store.integration_changes import pending_of
+
+        pending = pending_of(connection, resumed.integration_id)
+    say(f"{name} delivers again: {pending} {'entry' if pending == 1 else 'entries'} to send.")
 
 
 @command.command()
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Also when it has responses to send, or some that wait for a decision: they are never sent.")
 @organization_option
-@click.option("-n", "--rows", default=5, show_default=True, type=click.IntRange(1, 100), help="So many of the newest responses.")
 @json_option
 @pass_settings
-def preview(settings: Settings, name: str, organization: str, rows: int, as_json: bool) -> None:
-    """Show the exact cells or bytes the newest responses would become; sends nothing."""
-    with open_database(settings) as database:
-        from collect_pipelines.sync.trial import preview as preview_of
+def remove(settings: Settings, name: str, force: bool, organization: str, as_json: bool) -> None:
+    """Take an integration away with its history; what it delivered stays where it is."""
+    with transaction(settings) as connection:
+        from collect_pipelines.store.audit import record_audit
+        from collect_pipelines.store.integration_changes import remove_integration
+        from collect_pipelines.store.integrations import find_integration
 
-        shown = preview_of(database, settings, _id_of(database, name, organization), rows)
+        found = find_integration(connection, name, organization)
+        unsent = remove_integration(connection, found, even_if_pending=force)
+        record_audit(connection, "cli", "integration.remove", name, {"kind": found.kind, "form": found.form, "unsent": unsent})
     if as_json:
-        print_json({"preview": shown})
+        print_json({"removed": name, "unsent": unsent})
     else:
-        click.echo(shown)
-
-
-def read_config(kind: str, pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
-    """The configuration from a JSON document and `name=value` pairs, checked by the kind. Raises ConfigInvalid naming the field."""
-    from pydantic import ValidationError
-
-    from collect_pipelines import plugins
-
-    values = _json_object(document) if document else {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigInvalid(f"--set {pair!r} is not NAME=VALUE.", fix="Write for example --set dataset=forms")
-        values[name] = _value(value)
-    schema = plugins.load(plugins.DESTINATIONS, kind).Config
-    try:
-        checked: dict[str, Any] = schema.model_validate(values).model_dump(mode="json", exclude_defaults=True)
-    except ValidationError as exc:
-        faults = "; ".join(f"{'.'.join(map(str, error['loc'])) or kind}: {error['msg']}" for error in exc.errors(include_input=False))
-        fields = ", ".join(f"{field} ({spec.description})" if spec.description else field for field, spec in schema.model_fields.items())
-        raise ConfigInvalid(f"The configuration of {kind} is not valid. {faults}", fix=f"Its fields: {fields or 'none'}") from exc
-    return checked
-
-
-def _id_of(database: "Database", name: str, organization: str) -> int:
-    from collect_pipelines.store.integrations import find_integration
-
-    with database.begin() as connection:
-        return find_integration(connection, name, organization).integration_id
+        say(f"{name} is removed; what it delivered stays where it is. Not sent: {unsent}.")
 
 
 def _set_state(settings: Settings, name: str, organization: str, state: Literal["active", "paused"]) -> "Integration":
@@ -224,20 +153,3 @@ def _set_state(settings: Settings, name: str, organization: str, state: Literal[
         set_integration_state(connection, found.integration_id, state)
         record_audit(connection, "cli", f"integration {state}", name, {})
         return find_integration(connection, name, organization)
-
-
-def _json_object(document: str) -> dict[str, Any]:
-    try:
-        values = json.loads(document)
-    except ValueError as exc:
-        raise ConfigInvalid(f"--config is not JSON: {exc}", fix="Give a JSON object with the fields of the configuration.") from exc
-    if not isinstance(values, dict):
-        raise ConfigInvalid("--config is not a JSON object.", fix="Give a JSON object with the fields of the configuration.")
-    return values
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

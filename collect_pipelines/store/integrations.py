@@ -92,20 +92,20 @@ def add_integration(
     kind: str,
     config: dict[str, Any],
     *,
-    start: Literal["all", "now"] = "all",
+    start: Literal["all", "now"] | datetime = "all",
     language: str | None = None,
     mapping: dict[str, Any] | None = None,
 ) -> Integration:
     """
-    Binds a destination to a form, from the first response on or, with `start="now"`, from the next one.
+    Binds a destination to a form, from the first response on, from the next one (`now`), or from the first received at a moment.
 
-    With "now" everything before counts as filtered. Raises NotFound (no such form), Conflict when the name is taken.
+    Everything before counts as filtered. Raises NotFound (no such form), Conflict when the name is taken.
     """
     # Locked, so that "now" is a definite position: the next number is given after this transaction.
     row = connection.execute(select(form).where(form.c.form_id == form_id).with_for_update(key_share=True)).one_or_none()
     if row is None:
         raise NotFound(f"There is no form number {form_id}.", fix="`collect forms list` shows them.")
-    cursor = row.head if start == "now" else 0
+    cursor = {"all": 0, "now": row.head}[start] if isinstance(start, str) else _before(connection, form_id, start, row.head)
     values = {
         "organization_id": row.organization_id,
         "form_id": form_id,
@@ -123,6 +123,13 @@ def add_integration(
         raise Conflict(f"There is an integration {name!r} already.", fix="Choose another name: `collect integrations list` shows them.")
     ring(connection)
     return integration_by_id(connection, made)
+
+
+def _before(connection: Connection, form_id: int, moment: datetime, head: int) -> int:
+    """The position right before the first entry received at the moment or after it."""
+    first = select(func.min(response.c.position)).where(response.c.form_id == form_id, response.c.received_at >= moment)
+    position: int | None = connection.execute(first).scalar()
+    return head if position is None else position - 1
 
 
 def find_integration(connection: Connection, name: str, organization: str = DEFAULT_ORGANIZATION) -> Integration:

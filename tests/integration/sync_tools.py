@@ -176,14 +176,25 @@ def one_database(postgres: "EmbeddedPostgres", template: str) -> Iterator[Databa
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
-def scene(database: Database, folder: Path, slug: str | None = None, kind: str = "shelf", **config: Any) -> Scene:
+def scene(
+    database: Database,
+    folder: Path,
+    slug: str | None = None,
+    kind: str = "shelf",
+    *,
+    mapping: dict[str, Any] | None = None,
+    questions: list[dict[str, Any]] = QUESTIONS,
+    language: str | None = None,
+    **config: Any,
+) -> Scene:
     """A new form and its integration."""
     slug = slug or f"form-{secrets.token_hex(4)}"
-    form = FormDefinition.model_validate({"form": slug, "title": slug.capitalize(), "languages": ["en", "hi"], "questions": QUESTIONS})
+    form = FormDefinition.model_validate({"form": slug, "title": slug.capitalize(), "languages": ["en", "hi"], "questions": questions})
     path = folder / f"{slug}.sqlite"
     with database.begin() as connection:
         form_id = publish_form(connection, "default", form).form_id
-        made = add_integration(connection, form_id, f"{slug}-{kind}", kind, config or {"path": str(path)})
+        config = config or ({"path": str(path)} if kind == "shelf" else {})
+        made = add_integration(connection, form_id, f"{slug}-{kind}", kind, config, mapping=mapping, language=language)
     return Scene(database, form_id, made.integration_id, path)
 
 

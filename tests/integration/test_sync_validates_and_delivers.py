@@ -16,7 +16,8 @@ from collect_pipelines.store.forms import form_by_id, publish_form
 from collect_pipelines.store.leases import take_lease
 from collect_pipelines.store.validation import list_quarantined, release
 from collect_pipelines.sync.lane import Lane
-from collect_pipelines.sync.trial import preview, probe
+from collect_pipelines.sync.preview import preview
+from collect_pipelines.sync.trial import probe
 from collect_pipelines.sync.validate import validate_pending
 from collect_pipelines.validation.gate import Gate, Verdict, shared_gate
 from tests.integration.sync_tools import QUESTIONS, Scene, one_database, scene, submission
@@ -181,7 +182,7 @@ def test_a_trial_shows_what_would_be_written_and_writes_nothing(database: Databa
     settings = Settings(data_dir=tmp_path)
 
     assert "warehouse.duckdb can be written" in probe(database, settings, it.integration_id).summary
-    shown = preview(database, settings, it.integration_id, 1)
+    shown = preview(database, settings, it.integration_id, 1).text
     assert "1 rows to merge" in shown
     assert '"b"' in shown or "b" in shown.split()
     assert it.accounted() == {"pending": 2}

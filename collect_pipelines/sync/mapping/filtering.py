@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
 from collect_pipelines.errors import RuleInvalid, RuleProblem
 from collect_pipelines.forms.columns import Column
 from collect_pipelines.forms.expressions import VALUE_TYPES
+from collect_pipelines.rules.evaluate import compiled
 from collect_pipelines.rules.language import check
 from collect_pipelines.rules.nodes import Node, ValueType, keys
 from collect_pipelines.rules.vectorized import expression
 from collect_pipelines.sync.mapping.model import RESPONDENT
 from collect_pipelines.validation.values import rule_value
 
-__all__ = ["META_FIELDS", "Filter", "read_filter"]
+__all__ = ["META_FIELDS", "Filter", "read_filter", "why_not"]
 
 META_FIELDS: Mapping[str, ValueType] = {"_source": "text", RESPONDENT: "text", "_version": "integer"}
 """What a filter may name besides questions."""
@@ -57,3 +60,20 @@ def read_filter(text: str, columns: Sequence[Column], zone: str) -> Filter:
     if not named:
         raise RuleInvalid(problems=[RuleProblem(1, 1, "the filter names no question", 'name one, e.g. `state == "mh"`')])
     return Filter(text, root, {key: by_key[key] for key in named if key not in META_FIELDS})
+
+
+def why_not(chosen: Filter, values: Mapping[str, Any]) -> str:
+    """Why a response does not pass, for a person. values: one row of `Filter.values`."""
+    now, row = values[NOW], {name: _plain(value) for name, value in values.items()}
+    verdict = compiled(chosen.root)(row, now)
+    if verdict == "missing":
+        missing = ", ".join(f"`{key}`" for key in keys(chosen.root) if row.get(key) is None)
+        return f"the filter can't be decided: there is no answer to {missing}"
+    return "the filter can't be computed for these answers" if verdict == "error" else "the filter is not true"
+
+
+def _plain(value: Any) -> Any:
+    """A value of a frame as the rules know it: a day is its midnight."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value

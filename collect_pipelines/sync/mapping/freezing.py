@@ -23,7 +23,7 @@ def frozen(connection: Connection, integration: Integration) -> FrozenMapping:
 def keep_earlier_filter(connection: Connection, integration: Integration, now: str | None) -> None:
     """Notes the filter that is about to be replaced by `now`, once something may have been delivered under it."""
     before = MappingConfig.model_validate(integration.mapping).filter
-    if before == now or integration.cursor == integration.start_position == 0:
+    if before == now or not integration.cursor:
         return
     known = dict.fromkeys((*_earlier(connection, integration), before))
     # None stands for all responses: nothing more needs to be known beside it

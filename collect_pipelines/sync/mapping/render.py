@@ -40,6 +40,8 @@ class Rendered:
     frame: pl.DataFrame
     digest: str
     plan: Plan
+    entries: pl.DataFrame
+    """What the rows were chosen from, as the log has it: not for the destination."""
 
     def batch(self, integration: Integration, form: FormRecord, piece: Piece, batch_no: int, attempt: int = 1) -> Batch:
         """The batch as the destination gets it."""
@@ -98,7 +100,7 @@ def rendered(
     rows = select(connection, integration, plan, piece, entries)
     masks = Masks(hash_key(connection, settings, integration.organization) if plan.hashes else b"", plan.zone)
     frame = render_rows(rows, plan, masks)
-    return Rendered(Membership(piece, entries, rows, plan.append_only), plan.columns, frame, digest_of(frame), plan)
+    return Rendered(Membership(piece, entries, rows, plan.append_only), plan.columns, frame, digest_of(frame), plan, entries)
 
 
 def render_rows(rows: pl.DataFrame, plan: Plan, masks: Masks) -> pl.DataFrame:
