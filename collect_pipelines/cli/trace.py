@@ -1,12 +1,12 @@
 """`collect trace`: the story of one response."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from collect_pipelines.cli.connection import transaction
+from collect_pipelines.cli.deliveries import delivery_steps, read_deliveries
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import print_json, print_table
 from collect_pipelines.errors import NotFound
@@ -15,7 +15,6 @@ from collect_pipelines.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from collect_pipelines.store.batches import BatchTrace
     from collect_pipelines.store.log import StoredEntry
     from collect_pipelines.store.rejections import StoredRejection
 
@@ -120,7 +119,7 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
                 "flags": entry.flags,
                 "validation": "quarantined" if held else "passed" if validated else "waiting",
                 "reasons": list(held.reasons) if held else [],
-                "deliveries": _deliveries(connection, entry.form_id, entry.position, held=held is not None),
+                "deliveries": read_deliveries(connection, entry.form_id, entry.position, held=held is not None),
             }
         )
     return story
@@ -142,30 +141,6 @@ def _numbered(connection: "Connection", response_id: str, form: str | None) -> l
     ]
 
 
-def _deliveries(connection: "Connection", form_id: int, position: int, *, held: bool) -> list[dict[str, Any]]:
-    """What became of the entry in every integration of its form, also where no batch holds it yet."""
-    from collect_pipelines.store.batches import attempts_of
-    from collect_pipelines.store.integrations import list_integrations
-
-    found = [asdict(attempt) | {"outcome": _outcome(attempt, held)} for attempt in attempts_of(connection, form_id, position)]
-    tried = {one["integration_id"] for one in found}
-    for one in list_integrations(connection, form_id):
-        if one.integration_id not in tried:
-            # A cursor beyond an entry that no batch holds: the integration was added with --start now.
-            outcome = "waiting" if one.cursor < position else "filtered"
-            facts = {"integration_id": one.integration_id, "integration": one.name, "kind": one.kind, "batch_no": None}
-            found.append(facts | {"state": one.state, "error": one.reason, "outcome": outcome})
-    return found
-
-
-def _outcome(attempt: "BatchTrace", held: bool) -> str:
-    if attempt.dead_letter is not None:
-        return "dead-lettered"
-    if held:
-        return "quarantined"  # the batch counts the entry and leaves it out
-    return {"landed": "delivered", "parked": "dead-lettered", "planned": "waiting", "sending": "on its way"}[attempt.state]
-
-
 def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
     attempt = f"attempt {entry['attempt']} " if (entry["attempt"] or 0) > 1 else ""
     accepted = f"{attempt}accepted as position {entry['position']}"
@@ -174,22 +149,9 @@ def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
     steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", accepted, said)]
     reasons = "; ".join(str(reason.get("message", reason)) if isinstance(reason, dict) else str(reason) for reason in entry["reasons"])
     steps.append((None, "validation", entry["validation"], reasons))
-    steps += [_delivery(one) for one in entry["deliveries"]]
-    return steps
+    return steps + delivery_steps(entry["deliveries"])
 
 
 def _refusal(one: Mapping[str, Any]) -> tuple[Any, ...]:
     said = f"{wrong_in(one)}; version {one['version']}, from {one['source']}"
     return one["attempted_at"], "ingest", f"attempt {one['attempt']} sent back", said
-
-
-def _delivery(one: dict[str, Any]) -> tuple[Any, ...]:
-    if one["batch_no"] is None:
-        before = "accepted before the integration was added" if one["outcome"] == "filtered" else None
-        state = f"the integration is {one['state']}" if one["state"] != "active" else "in no batch yet"
-        details = before or state
-    else:
-        details = f"batch {one['batch_no']}, {one['attempts']} attempt{'s' if one['attempts'] != 1 else ''}"
-    why = one.get("dead_letter") or one["error"]
-    when = one.get("landed_at") or one.get("planned_at")
-    return when, one["integration"], one["outcome"], f"{details}: {why}" if why else details

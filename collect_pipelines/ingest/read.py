@@ -12,10 +12,10 @@ from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import open_form
-from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.keys import ApiKey
 from collect_pipelines.store.log import StoredEntry, find_responses, list_responses, newest_response
 from collect_pipelines.store.rejections import StoredRejection, find_rejections, numbered_attempts
+from collect_pipelines.store.traces import BatchTrace, batches_of
 from collect_pipelines.store.validation import quarantined_at
 
 __all__ = ["list_form_responses", "show_response", "show_timeline"]
@@ -24,6 +24,15 @@ MAX_PAGE = 1_000
 USUAL_PAGE = 100
 PAGE_BYTES = 8 * 1024 * 1024  # a page of 1,000 responses of 1 MiB each would be more than the process has
 STEP = 20  # entries read at a time, for the same reason
+
+# What the dead letter of an entry says became of it in the batch that failed with it.
+LETTERS = {
+    "waiting": "set-aside",
+    "open": "dead-lettered",
+    "redelivered": "set-aside",
+    "superseded": "set-aside",
+    "discarded": "discarded",
+}
 
 Found = TypeVar("Found", StoredEntry, StoredRejection)
 
@@ -52,13 +61,9 @@ async def show_timeline(services: Services, request: Request) -> Reply:
             # No destination gets it: the batches that cover its position leave it out.
             events.append({"at": held.created_at, "event": "quarantined", **facts, "reasons": held.reasons})
             continue
-        for trace in await services.threads.read(attempts_of, entry.form_id, entry.position):
-            delivery = {"integration": trace.integration, "kind": trace.kind, "batch_no": trace.batch_no, "attempts": trace.attempts}
-            events.append({"at": trace.planned_at, "event": "planned", **facts, **delivery})
-            if trace.state != "planned":
-                word = "dead-lettered" if trace.dead_letter is not None else trace.state
-                ended = {"at": trace.landed_at or trace.planned_at, "event": word, "error": trace.dead_letter or trace.error}
-                events.append({**ended, **facts, **delivery})
+        for trace in await services.threads.read(batches_of, entry.form_id, entry.position):
+            if trace.sent:
+                events += [{**event, **facts} for event in _deliveries(trace)]
     for event in events:
         event["at"] = _utc(event["at"])
     events.sort(key=lambda event: event["at"])
@@ -142,6 +147,19 @@ def _refuse_ambiguity(key: ApiKey, found: Sequence[StoredEntry | StoredRejection
 def _sent_back(number: int, one: StoredRejection) -> dict[str, Any]:
     facts = {"operation": one.operation, "version": one.version, "source": one.source, "findings": one.findings}
     return {"at": one.attempted_at, "event": "sent-back", "attempt": number, **facts}
+
+
+def _deliveries(trace: BatchTrace) -> list[dict[str, Any]]:
+    """A batch planned, each attempt that failed, and what became of the entry in it."""
+    batch = {"integration": trace.integration, "kind": trace.kind, "batch_no": trace.batch_no, "purpose": trace.purpose}
+    events = [{"at": trace.planned_at, "event": "planned", **batch, "attempts": trace.attempts}]
+    tried = [one for one in trace.history if one.error is not None and one.outcome != "landed"]
+    events += [{"at": one.at, "event": "tried", **batch, "outcome": one.outcome, "error": one.error} for one in tried]
+    if trace.state not in ("planned", "replaced"):
+        word = trace.state if trace.letter is None else LETTERS[trace.letter]
+        at = trace.landed_at or trace.last_attempt_at or trace.planned_at
+        events.append({"at": at, "event": word, **batch, "attempts": trace.attempts, "error": trace.reason or trace.error})
+    return events
 
 
 def _as_json(entry: StoredEntry) -> dict[str, Any]:
