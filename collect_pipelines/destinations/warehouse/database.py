@@ -1,7 +1,6 @@
 """The DuckDB file: one writer at a time, and a copy that people can read at any time."""
 
 import fcntl
-import os
 import shutil
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from collect_pipelines.destinations.warehouse.files import PASS_THROUGH, private_files
 from collect_pipelines.destinations.warehouse.problems import busy, explained, unreadable
 from collect_pipelines.errors import NotFound
 
@@ -20,7 +20,6 @@ __all__ = ["Database", "Writer", "database", "open_readonly", "read_copy_path"]
 
 COPY_SHARE = 20  # the read copy may take a twentieth of the time, however large the file grows
 MAGIC, MAGIC_OFFSET = b"DUCK", 8  # every DuckDB file, whatever its version: an 8-byte checksum, then this
-PASS_THROUGH = 0o711  # of a folder made for the file: it may be the data folder, where Postgres' own user passes through
 COPY_CHUNK_BYTES = 8 * 1024 * 1024  # large enough that the copy runs at the speed of the disk
 
 
@@ -68,7 +67,7 @@ class Database:
         """
         with explained(self.path), self._turn:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=PASS_THROUGH)
-            with _private_files(), _only_process(self.path), ExitStack() as after_connection:
+            with private_files(), _only_process(self.path), ExitStack() as after_connection:
                 _refuse_strangers(self.path)
                 connection = duckdb.connect(str(self.path))
                 try:
@@ -126,21 +125,6 @@ def _refuse_strangers(path: Path) -> None:
         with path.open("rb") as file:
             if file.read(MAGIC_OFFSET + len(MAGIC))[MAGIC_OFFSET:] != MAGIC:
                 raise unreadable(path)
-
-
-@contextmanager
-def _private_files() -> Iterator[None]:
-    """
-    What is made in the block can be read by its owner only: the file, DuckDB's log beside it, the read copy and dlt's folder.
-
-    The umask belongs to the whole process, so files that other threads make meanwhile are private too.
-    """
-    # Promise 10: answers are for nobody else on the machine
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextmanager

@@ -49,10 +49,11 @@ class Warehouse(Destination):
 
     def probe(self) -> ProbeReport:
         """Opens the warehouse for writing. Raises Blocked when it can't, TryLater while another program holds it."""
+        loader = self._loader()
         table = table_name(self.context.form)
-        rows = self._loader().count(table)
-        facts: dict[str, JsonValue] = {**self._place(), "table": f"{self.config.dataset}.{table}", "rows": rows}
-        return ProbeReport(summary=f"{next(iter(facts.values()))} can be written; table {facts['table']} holds {rows} rows.", facts=facts)
+        rows = loader.count(table)
+        facts: dict[str, JsonValue] = {**self._place(loader), "table": f"{self.config.dataset}.{table}", "rows": rows}
+        return ProbeReport(summary=f"{loader.place} can be written; table {facts['table']} holds {rows} rows.", facts=facts)
 
     def preview(self, batch: Batch) -> str:
         """The first rows as they would stand in the table, with column types."""
@@ -118,7 +119,9 @@ class Warehouse(Destination):
             self._number = self.context.allocate(f"warehouse {shares(self.config, self.context)}", self.context.form)
         return self._number
 
-    def _place(self) -> dict[str, str | None]:
+    def _place(self, loader: "Loader") -> dict[str, str | None]:
+        if self.config.to != "duckdb":
+            return {"place": loader.place}
         from collect_pipelines.destinations.warehouse.database import read_copy_path
 
         path = duckdb_path(self.config, self.context)

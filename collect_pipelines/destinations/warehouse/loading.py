@@ -21,7 +21,7 @@ class SqlLoader:
     """Loads into one dataset of a warehouse that speaks SQL. Safe to use from several threads."""
 
     def __init__(self, warehouse: SqlWarehouse) -> None:
-        self.warehouse = warehouse
+        self.warehouse, self.place = warehouse, warehouse.place
 
     def load(self, loads: Sequence[Load], *, read_copy: bool) -> list[Result]:
         """

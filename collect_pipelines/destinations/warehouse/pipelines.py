@@ -23,6 +23,7 @@ DLT_ENVIRONMENT = {
     "RUNTIME__INTERCEPT_SIGNALS": "false",  # signals mean what our own process says, also during a load
     "RUNTIME__LOG_LEVEL": "CRITICAL",  # errors are raised to us; a log line of dlt may quote an answer (promise 10)
     "ENABLE_RUNTIME_TRACE": "false",
+    "DATA_WRITER__DISABLE_COMPRESSION": "true",  # the files live for a second, and compressing them would be a fifth of the work
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # else every answer ever loaded stays on disk as parquet
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "LOAD__WORKERS": "1",

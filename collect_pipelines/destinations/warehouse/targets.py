@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collect_pipelines.destinations.warehouse.loading import Result
     from collect_pipelines.destinations.warehouse.loads import Load
 
-__all__ = ["Loader", "duckdb_path", "loader_of", "shares"]
+__all__ = ["Loader", "duckdb_path", "folder_address", "loader_of", "shares"]
 
 
 class Loader(Protocol):
     """What loads batches into one dataset of one place."""
+
+    place: str
+    """As people call it, without any secret: a path, or database and host."""
 
     def load(self, loads: "Sequence[Load]", *, read_copy: bool) -> "list[Result]":
         """
@@ -31,8 +34,9 @@ class Loader(Protocol):
 
 def shares(config: WarehouseConfig, context: Context) -> str:
     """What one call can load together: the same dataset of the same place."""
-    place = {"duckdb": lambda: str(duckdb_path(config, context)), "filesystem": lambda: folder_address(config, context)}.get(config.to)
-    return f"{config.to} {place() if place else config.credentials} {config.dataset}"
+    places = {"duckdb": lambda: str(duckdb_path(config, context)), "filesystem": lambda: folder_address(config, context)}
+    place = places.get(config.to, lambda: str(config.credentials))()
+    return f"{config.to} {place} {config.dataset}"
 
 
 def loader_of(config: WarehouseConfig, context: Context) -> Loader:
@@ -49,7 +53,20 @@ def loader_of(config: WarehouseConfig, context: Context) -> Loader:
                 fix="Rename the file or set another `dataset` in the integration's configuration.",
             )
         return SqlLoader(duck_warehouse(path, config.dataset))
-    raise Blocked("x", fix="x")
+    secret = context.secret(config.credentials) if config.credentials else None
+    if config.to == "filesystem":
+        from collect_pipelines.destinations.warehouse.buckets import parquet_loader
+
+        return parquet_loader(folder_address(config, context), secret, config.dataset)
+    assert secret is not None, "the configuration requires it"
+    working = Path(context.setting("data_dir")).absolute() / "warehouse.dlt"
+    if config.to == "postgres":
+        from collect_pipelines.destinations.warehouse.postgres import postgres_warehouse
+
+        return SqlLoader(postgres_warehouse(secret, config.dataset, working / "postgres"))
+    from collect_pipelines.destinations.warehouse.clouds import cloud_warehouse
+
+    return SqlLoader(cloud_warehouse(config.to, secret, config.location, config.dataset, working / config.to))
 
 
 def duckdb_path(config: WarehouseConfig, context: Context) -> Path:
