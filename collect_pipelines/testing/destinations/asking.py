@@ -22,6 +22,7 @@ from collect_pipelines.testing.samples import every_type_form
 
 __all__ = ["Asking", "told"]
 
+USUAL_WAIT_SECONDS = 60.0  # between two tries when nobody says how long to wait
 TRIES = 12  # how often the core's part is played before a batch counts as stuck
 STATES = ("delivered", "skipped", "refused", "unknown", "later")
 CHILD_SECONDS = 120.0  # for one delivery in a process of its own, on a busy machine
@@ -117,12 +118,16 @@ class Asking:
 
     def send(self, world: World, batch: Batch, context: FileContext | None = None) -> Delivery:
         """One delivery by a new worker; its outcomes are judged as such and noted."""
-        world.account.sent(batch)
+        entries = self.entries_of(world, batch)
+        world.account.sent(entries, batch)
         with self.worker(world, context) as made:
             delivery = made.deliver(batch)
         self.judge_delivery(world, batch, delivery)
-        world.account.note(batch, delivery.outcomes)
-        world.state["last outcomes"] = delivery.outcomes
+        world.account.note(entries, batch, delivery.outcomes)
+        world.outcomes = delivery.outcomes
+        if any(outcome.state in ("later", "refused", "skipped") for outcome in delivery.outcomes):
+            problem = next(self._verdict(world).untrue_denials(), None)
+            assert problem is None, problem
         return delivery
 
     def settle(self, world: World, batch: Batch, first: int = 1) -> None:
@@ -133,30 +138,38 @@ class Asking:
                 return
             one, number = waiting.pop(0)
             try:
-                delivery = self.send(world, replace(one, attempt=number))
+                self.send(world, replace(one, attempt=number))
             except TryLater as exc:
-                world.core().let_pass(exc.after or 60.0)
+                world.core().let_pass(exc.after or USUAL_WAIT_SECONDS)
                 waiting.insert(0, (one, number + 1))
-                continue
             except (Blocked, Refused) as exc:
                 raise AssertionError(f"it raised {told(exc)}, and nothing was wrong any more. Raise TryLater for what passes") from exc
-            again = [
-                position
-                for position, outcome in zip(one.frame["_position"].to_list(), delivery.outcomes, strict=True)
-                if outcome.state == "later" or (outcome.state == "unknown" and outcome.after is not None)
-            ]
-            if again:
-                world.core().let_pass(max((outcome.after or 60.0) for outcome in delivery.outcomes))
-                waiting.append((self._retry(world, one, again), 1))
+            else:
+                waiting += [(retry, 1) for retry in self._to_come(world, one)]
         raise AssertionError(f"a batch was still not done with after {TRIES} tries, and nothing was wrong any more")
+
+    def settle_rest(self, world: World, batch: Batch, error: DeliveryError | None) -> None:
+        """The same after one delivery, which raised the error or gave outcomes."""
+        if error is not None:
+            world.core().let_pass(getattr(error, "after", None) or USUAL_WAIT_SECONDS)
+            self.settle(world, batch, 2)
+            return
+        for retry in self._to_come(world, batch):
+            self.settle(world, retry)
+
+    def _to_come(self, world: World, batch: Batch) -> list[Batch]:
+        """A batch of the rows that the last delivery put off, if there are any."""
+        rows = zip(self.entries_of(world, batch), world.outcomes, strict=True)
+        again = [(entry, outcome) for entry, outcome in rows if outcome.state == "later" or outcome.after is not None]
+        if not again:
+            return []
+        world.core().let_pass(max(outcome.after or USUAL_WAIT_SECONDS for _, outcome in again))
+        entries = [entry for entry, _ in again]
+        return [world.log.batch(entries, purpose="retry", on_delete=batch.on_delete, append_only=batch.append_only)]
 
     def entries_of(self, world: World, batch: Batch) -> list[Entry]:
         """The entries of a batch."""
         return [world.log.entries[position - 1] for position in batch.frame["_position"].to_list()]
-
-    def _retry(self, world: World, batch: Batch, positions: list[int]) -> Batch:
-        entries = [world.log.entries[position - 1] for position in positions]
-        return world.log.batch(entries, purpose="retry", on_delete=batch.on_delete, append_only=batch.append_only)
 
     def deliver_all(self, world: World, *entries: Entry, **more: Any) -> Batch:
         """A batch of these entries, delivered until it is done with."""
@@ -166,12 +179,17 @@ class Asking:
 
     def judge(self, world: World, when: str, shape: Shape | None = None) -> None:
         """What the receiver holds is what the outcomes and the guarantee say."""
-        verdict = Verdict(world.account, self.destination.guarantee, shape or self.shape, list(self.effects(world)))
-        problem = next(verdict.problems(), None)
+        problem = next(self._verdict(world, shape).problems(), None)
         assert problem is None, f"{when}: {problem}"
+
+    def _verdict(self, world: World, shape: Shape | None = None) -> Verdict:
+        return Verdict(world.account, self.destination.guarantee, shape or self.shape, list(self.effects(world)))
 
     def judge_delivery(self, world: World, batch: Batch, delivery: Any) -> None:
         """A Delivery with one outcome per row, in words that may be shown."""
+        from collect_pipelines.sync.rendering import digest_of
+
+        assert digest_of(batch.frame) == batch.digest, "it changed the batch's frame; the core may hand it over again. Work on a copy"
         assert isinstance(delivery, Delivery), f"deliver returned {type(delivery).__name__}; return a Delivery"
         outcomes = delivery.outcomes
         rows = batch.frame.height
@@ -214,7 +232,7 @@ class Asking:
 
     def job(self, world: World, batch: Batch, at: int | None = None, action: Action = "kill") -> Job:
         """A job for a child: one delivery, interrupted at the moment `at`."""
-        world.account.sent(batch)
+        world.account.sent(self.entries_of(world, batch), batch)
         return Job(
             reference_to(self.destination), pickle.dumps(dict(self.config(world))), pickle.dumps(batch), world.core(),
             str(world.folder), str(world.place("result")), at, action,

@@ -134,7 +134,7 @@ class CrashScenarios(Asking):
             with self.world() as world:
                 batch = self._batch(world, "first batch")
                 context = world.context(_LosesLease(world, number))
-                world.account.sent(batch)
+                world.account.sent(self.entries_of(world, batch), batch)
                 with suppress(LeaseLost, TryLater), self.worker(world, context) as made:
                     made.deliver(batch)
                     raise AssertionError(f"guard raised LeaseLost at its call {number} and deliver went on. Let LeaseLost pass")
@@ -201,7 +201,7 @@ class CrashScenarios(Asking):
 
     def pieces(self, world: World, batch: Batch) -> Iterator[Batch]:
         """The rows of the batch in batches of one row and of all others, as the core singles out a row that fails."""
-        entries = [world.log.entries[position - 1] for position in batch.frame["_position"].to_list()]
+        entries = self.entries_of(world, batch)
         for some in (entries[:1], entries[1:]):
             yield world.log.batch(some, on_delete=batch.on_delete, append_only=batch.append_only)
 

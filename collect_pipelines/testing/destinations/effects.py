@@ -65,18 +65,16 @@ class Account:
     policies: dict[tuple[int, int], OnDelete] = field(default_factory=dict)
     batches: dict[tuple[int, int], set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def note(self, batch: Batch, outcomes: Iterable[Outcome]) -> None:
+    def sent(self, entries: Iterable[Entry], batch: Batch) -> None:
+        """A batch of these entries was handed over."""
+        for entry in entries:
+            self.batches[entry.number, entry.revision].add(batch.batch_no)
+
+    def note(self, entries: Iterable[Entry], batch: Batch, outcomes: Iterable[Outcome]) -> None:
         """The outcomes of a batch."""
-        for position, outcome in zip(batch.frame["_position"].to_list(), outcomes, strict=True):
-            entry = self.log.entries[position - 1]
+        for entry, outcome in zip(entries, outcomes, strict=True):
             self.states[entry.number, entry.revision] = outcome.state
             self.policies[entry.number, entry.revision] = batch.on_delete
-
-    def sent(self, batch: Batch) -> None:
-        """A batch was handed over."""
-        for position in batch.frame["_position"].to_list():
-            entry = self.log.entries[position - 1]
-            self.batches[entry.number, entry.revision].add(batch.batch_no)
 
     def newest(self) -> dict[int, Entry]:
         """By response, the newest revision that was said to be delivered."""
@@ -174,17 +172,32 @@ class Verdict:
         elif len(rows) > 1 and self.guarantee == "at_most_once":
             yield f"{name} is there {len(rows)} times. at_most_once: note it in the journal before it is sent, never send what is noted"
 
+    def untrue_denials(self) -> Iterator[str]:
+        """Whatever is said not to have had its effect, has none."""
+        return self._denied([one for one in self._seen() if isinstance(one, Seen)])
+
     def _never(self, found: list[Seen]) -> Iterator[str]:
-        """Whatever is said not to have had its effect, has none; what is unknown, at most one."""
-        for (number, revision), state in self.account.states.items():
-            entry = next(one for one in self.account.log.entries if (one.number, one.revision) == (number, revision))
-            if entry.operation == "delete":
-                continue
-            rows = [one for one in found if (one.number, one.revision) == (number, revision)]
-            if rows and state in ("skipped", "refused", "later"):
-                yield f"{_name(entry)} is said to be {state}, and it is there. Say `delivered`, or `unknown` when it can't be found out"
-            elif len(rows) > 1 and state == "unknown" and self.guarantee != "at_least_once":
+        yield from self._denied(found)
+        for entry, rows in self._in_state(found, "unknown"):
+            if len(rows) > 1 and self.guarantee != "at_least_once":
                 yield f"{_name(entry)} is there {len(rows)} times after an outcome `unknown`. Look it up before it is sent again"
+            elif self.guarantee != "at_most_once":
+                yield (
+                    f"{_name(entry)} was left unknown. {self.guarantee}: raise TryLater(unknown=True), or say Outcome.unknown with `after`,"
+                    " and it comes again"
+                )
+
+    def _denied(self, found: list[Seen]) -> Iterator[str]:
+        for state in ("skipped", "refused", "later"):
+            for entry, rows in self._in_state(found, state):
+                if rows:
+                    yield f"{_name(entry)} is said to be {state}, and it is there. Say `delivered`, or `unknown` when it can't be found out"
+
+    def _in_state(self, found: list[Seen], wanted: str) -> Iterator[tuple[Entry, list[Seen]]]:
+        for entry in self.account.log.entries:
+            same = (entry.number, entry.revision)
+            if entry.operation != "delete" and self.account.states.get(same) == wanted:
+                yield entry, [one for one in found if (one.number, one.revision) == same]
 
     def _keys(self, found: list[Seen]) -> Iterator[str]:
         by_entry: dict[tuple[int, Any], set[str | None]] = defaultdict(set)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from collect_pipelines.destinations.interface import Batch, Outcome
+from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import Blocked, DeliveryError, Refused, TryLater
 from collect_pipelines.testing.destinations.asking import Asking, told
 from collect_pipelines.testing.destinations.context import FileContext
@@ -78,8 +78,8 @@ class FailureScenarios(Asking):
         for world, batch, number in self._each_request():
             when = f"request {number} was cut off and applied after the batch had come again"
             world.stand_in.fail(number, Late())
-            self._fails_quickly(world, batch, when)
-            self.settle(world, batch, 2)
+            error = self._fails_quickly(world, batch, when)
+            self.settle_rest(world, batch, error)
             world.stand_in.apply_late()
             self.judge(world, when)
 
@@ -160,11 +160,11 @@ class FailureScenarios(Asking):
             batch = self._some(world)
             fault = Partly(lambda request: self.partly(world, request))
             world.stand_in.fail(1, fault)
-            self._fails_quickly(world, batch, "the receiver took a part of request 1")
+            error = self._fails_quickly(world, batch, "the receiver took a part of request 1")
             if not fault.happened:
                 return self.skip("its receiver takes a request as a whole (no `partly`)")
             world.stand_in.heal()
-            self.settle(world, batch, 2)
+            self.settle_rest(world, batch, error)
             self.judge(world, "the receiver took a part of request 1")
         return None
 
@@ -176,11 +176,11 @@ class FailureScenarios(Asking):
             error = self._fails_quickly(world, batch, "out of quota", context)
             if len(context.waits) == 100:
                 return self.skip("it takes no quota")
-            told = error.after if isinstance(error, TryLater) else max((one.after or 0) for one in self._last(world))
+            told = error.after if isinstance(error, TryLater) else max((one.after or 0) for one in world.outcomes)
             assert told is not None and told >= QUOTA_SECONDS, (
                 f"take_quota said to wait {QUOTA_SECONDS} s and deliver asked for {told} s. raise TryLater(after=...) with what it says"
             )
-            self.settle(world, batch, 2)
+            self.settle_rest(world, batch, error)
             self.judge(world, "after it was out of quota")
         return None
 
@@ -284,7 +284,7 @@ class FailureScenarios(Asking):
     def _heal(self, world: World, batch: Batch, error: DeliveryError | None, when: str) -> None:
         self._passes(world, batch, error, when)
         world.stand_in.heal()
-        self.settle(world, batch, 2)
+        self.settle_rest(world, batch, error)
         self.judge(world, when)
 
     def _states(self, world: World, batch: Batch) -> list[str]:
@@ -292,9 +292,6 @@ class FailureScenarios(Asking):
 
     def _state(self, world: World, entry: Entry) -> str:
         return world.account.states.get((entry.number, entry.revision), "pending")
-
-    def _last(self, world: World) -> list[Outcome]:
-        return list(world.state.get("last outcomes", ()))
 
     def _notes_are_discreet(self, world: World) -> None:
         for note in world.core().notes():

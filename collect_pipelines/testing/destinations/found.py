@@ -12,17 +12,18 @@ __all__ = ["WRITES", "effects_in"]
 
 KEY_HEADERS = ("idempotency-key", "webhook-id", "x-request-id")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
+UNFINISHED = (".tmp", ".part")
 REMOVED = re.compile(r"\b(delete|deleted|tombstone|removed)\b")
 
 
 def effects_in(world: World) -> Iterator[Effect]:
-    """One per response and text it stands in: of applied requests that write, and of the lines of files in the world's folder."""
+    """One per response and text it stands in: of applied requests that write, and of lines of finished files in the world's folder."""
     if world.has_stand_in:
         for request in world.stand_in.applied:
             if request.method in WRITES:
                 yield from _of(world, request.text, _key(request))
     for path in sorted(world.folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in UNFINISHED:
             for line in path.read_bytes().decode("utf-8", "replace").splitlines():
                 yield from _of(world, line, path.name)
 

@@ -180,7 +180,7 @@ class RevisionScenarios(Asking):
             batch = log.batch(entries)
             error = self.failure_of(world, lambda: self.send(world, batch), "with a huge value")
             if error is None:
-                self.settle(world, batch, 2)
+                self.settle_rest(world, batch, error)
                 self.judge(world, "after a huge value")
                 return
             for entry in (entries[0], entries[2]):

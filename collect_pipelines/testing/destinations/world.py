@@ -3,12 +3,12 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from collect_pipelines.destinations.interface import Batch
+from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.settings import Settings, setting_text
 from collect_pipelines.testing.destinations.context import Core, FileContext
 from collect_pipelines.testing.destinations.effects import Account
@@ -32,6 +32,8 @@ class World:
         self.account = Account(log)
         self.secrets: dict[str, str] = {}
         self.settings: dict[str, str] = _settings(self._place)
+        self.outcomes: Sequence[Outcome] = ()
+        """Those of the last delivery."""
         self.opted_out: frozenset[str] = frozenset()
         self._answer = answer
         self._stand_in: StandIn | None = None
@@ -82,11 +84,6 @@ class World:
         if self._stand_in is not None:
             self._stand_in.close()
         shutil.rmtree(self._place, ignore_errors=True)
-
-
-def attempt(batch: Batch, number: int) -> Batch:
-    """The batch as it is handed over for the `number`-th time."""
-    return replace(batch, attempt=number)
 
 
 def _settings(folder: Path) -> dict[str, str]:
