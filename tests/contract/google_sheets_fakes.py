@@ -146,8 +146,9 @@ def batch(
     attempt: int = 1,
     title: str = "Household survey",
     integration_id: int = 1,
+    **more: Any,
 ) -> Batch:
-    """A batch as the core renders it (`values = "display"`)."""
+    """A batch as the core renders it (`values = "display"`); `more` of its fields, e.g. `append_only`."""
     schema = META | {column.name: NUMBERS.get(column.type, pl.String()) for column in columns}
     rows = [
         {name: row[name] for name in META}
@@ -166,6 +167,7 @@ def batch(
         columns=tuple(columns),
         frame=frame,
         attempt=attempt,
+        **more,
     )
 
 

@@ -141,11 +141,11 @@ def test_a_deleted_response_keeps_its_row_without_answers(desk: Desk) -> None:
 
 
 def test_a_deleted_response_can_lose_its_whole_row_but_not_what_people_wrote_beside_it(server: RunningServer) -> None:
-    desk = Desk(server, config={"on_delete": "clear"})
+    desk = Desk(server)
     desk.deliver(*people("Asha", "Bilal"))
     desk.add_column()
     desk.people.type_in(f"'{TITLE}'!F1:F2", [["comment"], ["mine"]])
-    one = desk.batch(entry("r-asha", 3, revision=2, operation="delete"), number=2)
+    one = desk.batch(entry("r-asha", 3, revision=2, operation="delete"), number=2, on_delete="clear")
     desk.worker().deliver(one)
     desk.worker().deliver(again(one))
 

@@ -30,7 +30,7 @@ def courier(it: Scene, server: RunningServer, folder: Path, writes: int = 100_00
 def test_responses_edits_and_deletions_reach_the_sheet_once_and_the_ledger_adds_up(
     database: Database, server: RunningServer, tmp_path: Path
 ) -> None:
-    it = scene(database, tmp_path, slug="household", kind="google_sheets", on_delete="tombstone")
+    it = scene(database, tmp_path, slug="household", kind="google_sheets")
     it.accept(*(submission(it.form_id, f"r{place}", {"name": f"n{place}", "age": place, "crop": "w"}) for place in range(1, 31)))
     it.validate()
     worker = courier(it, server, tmp_path)
@@ -56,7 +56,7 @@ def test_responses_edits_and_deletions_reach_the_sheet_once_and_the_ledger_adds_
 
 
 def test_a_small_quota_makes_the_backlog_wait_and_nothing_is_refused(database: Database, server: RunningServer, tmp_path: Path) -> None:
-    it = scene(database, tmp_path, slug="clinic", kind="google_sheets", on_delete="clear")
+    it = scene(database, tmp_path, slug="clinic", kind="google_sheets", mapping={"on_delete": "clear"})
     it.create("a", "b")
     worker = courier(it, server, tmp_path, writes=10)
     report = worker.deliver(it.integration_id)

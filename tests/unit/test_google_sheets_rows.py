@@ -22,7 +22,7 @@ COLUMNS = [
 
 
 def cells(*answers: Any) -> list[Any]:
-    (row,) = rows.rows_of(batch(entry("r1", 7, *answers), columns=COLUMNS), "tombstone")
+    (row,) = rows.rows_of(batch(entry("r1", 7, *answers), columns=COLUMNS))
     return [rows.cell_data(cell) for cell in row.cells]
 
 
@@ -58,7 +58,7 @@ def test_numbers_longer_than_a_sheet_shows_stay_text(value: int, shown: dict[str
 
 
 def test_long_answers_are_cut_visibly_and_counted() -> None:
-    (row,) = rows.rows_of(batch(entry("r1", 1, "x" * 60_000, 1), columns=COLUMNS), "tombstone")
+    (row,) = rows.rows_of(batch(entry("r1", 1, "x" * 60_000, 1), columns=COLUMNS))
     shown = row.cells[1]
 
     assert isinstance(shown, str)
@@ -96,7 +96,7 @@ def test_columns_are_bound_by_question_keys_and_long_keys_stay_apart() -> None:
 def test_parts_depend_on_the_rows_alone_and_lose_none() -> None:
     chance = random.Random(1)
     many = [entry(f"r{place}", place, "ü" * chance.randrange(2000), place) for place in range(1, 400)]
-    all_rows = rows.rows_of(batch(*many, columns=COLUMNS), "tombstone")
+    all_rows = rows.rows_of(batch(*many, columns=COLUMNS))
     first, second = ([[row.position for row in part] for part in rows.parts(all_rows, 50_000)] for _ in range(2))
 
     assert first == second
@@ -105,13 +105,13 @@ def test_parts_depend_on_the_rows_alone_and_lose_none() -> None:
 
 
 def test_one_row_larger_than_a_request_is_a_part_of_its_own() -> None:
-    all_rows = rows.rows_of(batch(*(entry(f"r{place}", place, "x" * 900) for place in (1, 2)), columns=COLUMNS), "tombstone")
+    all_rows = rows.rows_of(batch(*(entry(f"r{place}", place, "x" * 900) for place in (1, 2)), columns=COLUMNS))
 
     assert [len(part) for part in rows.parts(all_rows, 100)] == [1, 1]
 
 
 def test_our_cells_skip_the_columns_of_people() -> None:
-    all_rows = rows.rows_of(batch(entry("r1", 1, "Asha", 3)), "tombstone")
+    all_rows = rows.rows_of(batch(entry("r1", 1, "Asha", 3)))
     layout = {"_submitted": 5, "name": 1, "_id": 3, "_revision": 0}
     (row,) = rows.row_data(all_rows, ["_submitted", "name", "age", "_id", "_revision"], layout)
 
@@ -150,7 +150,7 @@ def test_anything_else_is_no_spreadsheet() -> None:
 
 def test_the_preview_shows_the_exact_cells() -> None:
     shown = batch(entry("r1", 1, "6'3\"\nand \\ more", 3), entry("r2", 2, "=1+1", None))
-    drawn = table(rows.sheet_columns(shown), rows.rows_of(shown, "tombstone"))
+    drawn = table(rows.sheet_columns(shown), rows.rows_of(shown))
 
     assert drawn.splitlines() == [
         "Submitted (UTC)     | Name             | Age | _id | _revision",

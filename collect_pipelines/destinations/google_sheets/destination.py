@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from collect_pipelines.destinations.interface import Batch, Capability, Delivery, Destination, DestinationConfig, Guarantee, ProbeReport
+from collect_pipelines.destinations.interface import (
+    Batch,
+    Capability,
+    Delivery,
+    Destination,
+    DestinationConfig,
+    Guarantee,
+    OnDelete,
+    ProbeReport,
+)
 
 if TYPE_CHECKING:
     from collect_pipelines.destinations.google_sheets.session import Session
@@ -32,12 +41,8 @@ class GoogleSheetsConfig(DestinationConfig):
     )
     credentials: str | None = Field(
         default=None,
-        pattern=r"^(file|env):.+$",
-        description="`file:PATH` or `env:NAME` of the JSON of a service account or an authorised user. Unset: the local Sheets server's.",
-    )
-    on_delete: Literal["tombstone", "clear"] = Field(
-        default="tombstone",
-        description="`tombstone` empties the answers of a deleted response and says so in its row; `clear` empties its whole row of ours.",
+        pattern=r"^(file|env|stored):.+$",
+        description="`file:PATH`, `env:NAME` or `stored:NAME`: JSON of a service account or authorised user. Unset: the local server's.",
     )
 
 
@@ -47,7 +52,8 @@ class GoogleSheets(Destination):
     kind: ClassVar[str] = "google_sheets"
     Config: ClassVar[type[DestinationConfig]] = GoogleSheetsConfig
     guarantee: ClassVar[Guarantee] = "exactly_once"
-    supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete"})
+    supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete", "append"})
+    deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear")
     values: ClassVar[Literal["display", "typed"]] = "display"
     max_rows: ClassVar[int] = 2000
     max_bytes: ClassVar[int] = 1_900_000  # a batch that grows past 1.9 MB as cells is sent in parts, each exactly once
@@ -66,7 +72,7 @@ class GoogleSheets(Destination):
         from collect_pipelines.destinations.google_sheets.preview import table
         from collect_pipelines.destinations.google_sheets.rows import rows_of, sheet_columns
 
-        return table(sheet_columns(batch), rows_of(batch, self.config.on_delete))
+        return table(sheet_columns(batch), rows_of(batch))
 
     def deliver(self, batch: Batch) -> Delivery:
         """Appends what is new and edits what is known, each exactly once, however often the batch comes."""

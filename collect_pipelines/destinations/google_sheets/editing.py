@@ -90,10 +90,11 @@ class Editor:
         suspects: layouts the rows may have been written with. Cells of other columns that got our values are emptied again.
         """
         layouts = [self.tab.layout(), *suspects]
-        wanted = {row.response_id: row for row in rows}
+        wanted = {row.mark: row for row in rows}
+        appended = any(row.appended for row in rows)
         wrong = []
         for index, cells in enumerate(self._all_rows()):
-            row = next((wanted[text] for text in _ids(cells, layouts) if text in wanted), None) if index else None
+            row = next((wanted[mark] for mark in _marks(cells, layouts, appended) if mark in wanted), None) if index else None
             if row is None:
                 continue
             one = Held(row, dict(zip(self.names, row.cells, strict=True)), index, cells=cells)
@@ -102,7 +103,7 @@ class Editor:
         for some in _some(wrong):
             held = hold(self.tab, some, self.now())
             look(self.tab, some)
-            right = [one for one in some if one.row.response_id in _ids(one.cells, [held.layout, *suspects])]
+            right = [one for one in some if one.row.mark in _marks(one.cells, [held.layout, *suspects], appended)]
             self._write(right, held, list(suspects), {})
             if len(right) < len(some):
                 raise _moving()
@@ -153,9 +154,9 @@ class Editor:
     def _edited(self, row: Row) -> dict[str, Cell]:
         """What an edit writes: all but when the response first came, unless the whole row is to be emptied."""
         cells = dict(zip(self.names, row.cells, strict=True))
-        if row.cells[-1] is not None:
-            del cells[SUBMITTED]
-        return cells
+        if row.cells[-1] is None:
+            return cells
+        return {name: cell for name, cell in cells.items() if not name.startswith(SUBMITTED)}
 
     def _all_rows(self) -> list[list[Any]]:
         found = self.tab.api.values(self.tab.spreadsheet, [{"gridRange": {"sheetId": self.tab.memory.tab}}])
@@ -171,9 +172,10 @@ def _some(rows: Sequence[Held]) -> Iterator[list[Held]]:
         yield list(rows[start : start + ANCHORS_AT_ONCE])
 
 
-def _ids(cells: Sequence[Any], layouts: Sequence[Layout]) -> list[str]:
-    """What stands in the id column under each of the layouts."""
-    return [str(_at(cells, layout[ID])) for layout in layouts if ID in layout]
+def _marks(cells: Sequence[Any], layouts: Sequence[Layout], appended: bool) -> list[tuple[str, int]]:
+    """What tells the row from others under each of the layouts: its id, and the revision where every one has a row."""
+    known = [layout for layout in layouts if ID in layout]
+    return [(str(_at(cells, one[ID])), revision_in(_at(cells, one.get(REVISION))) if appended else 0) for one in known]
 
 
 def _at(cells: Sequence[Any], position: int | None) -> Any:

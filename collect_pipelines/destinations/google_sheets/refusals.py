@@ -15,7 +15,7 @@ class Refusals:
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[tuple[str, int], str] = {}
 
     @contextmanager
     def of(self, rows: Sequence[Row]) -> Iterator[None]:
@@ -23,15 +23,14 @@ class Refusals:
         try:
             yield
         except Refused as refusal:
-            self._reasons |= {row.response_id: refusal.message for row in rows}
+            self._reasons |= {row.mark: refusal.message for row in rows}
             if not rows or len(self._reasons) == self._rows:
                 raise
 
-    def outcomes(self, responses: Sequence[str]) -> tuple[Outcome, ...]:
-        """One outcome per response of the batch."""
+    def outcomes(self, marks: Sequence[tuple[str, int]]) -> tuple[Outcome, ...]:
+        """One outcome per row of the batch, given as `Row.mark`."""
         # Promise 4: what is in the sheet counts as delivered, whatever became of the other requests of its batch
-        delivered = Outcome.delivered()
-        if not self._reasons:
-            return (delivered,) * len(responses)
-        reasons = self._reasons
-        return tuple(Outcome.refused(reasons[response]) if response in reasons else delivered for response in responses)
+        delivered, reasons = Outcome.delivered(), self._reasons
+        if not reasons:
+            return (delivered,) * len(marks)
+        return tuple(Outcome.refused(reasons[mark]) if mark in reasons else delivered for mark in marks)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from collect_pipelines.destinations.interface import Batch
 
@@ -16,6 +17,7 @@ __all__ = [
     "Row",
     "SheetColumn",
     "cell_data",
+    "marks_of",
     "parts",
     "revision_in",
     "row_data",
@@ -27,6 +29,8 @@ __all__ = [
 
 SUBMITTED, ID, REVISION = "_submitted", "_id", "_revision"
 """Columns of ours besides the questions. Question keys begin with a letter, so the names can't meet."""
+
+UTC = "UTC"
 
 MAX_CELL_UNITS = 50_000  # UTF-16 units; one longer cell makes Google refuse the whole request (support.google.com, answer 37603)
 MAX_EXACT = 10**15  # Sheets shows 15 digits of a number; longer ones stay text
@@ -57,20 +61,32 @@ class Row:
     revision: int
     deleted: bool
     fresh: bool
-    """True when the sheet can't hold the response yet."""
+    """True when the row is to be appended, whatever the sheet holds."""
     cells: tuple[Cell, ...]
     truncated: int = 0
+    appended: bool = False
+    """One of several rows of its response, each a revision."""
+
+    @property
+    def mark(self) -> tuple[str, int]:
+        """What tells the row from all others."""
+        return self.response_id, self.revision if self.appended else 0
 
 
 def sheet_columns(batch: Batch) -> tuple[SheetColumn, ...]:
     """Our columns in the order they are created: when, the answers, then what finds the row again."""
-    headers = _unlike(["Submitted (UTC)", *(column.label or column.key for column in batch.columns), "_id", "_revision"])
-    names = [SUBMITTED, *(bound_name(column.key) for column in batch.columns), ID, REVISION]
+    headers = _unlike([f"Submitted ({batch.time_zone})", *(column.label or column.key for column in batch.columns), "_id", "_revision"])
+    names = [submitted_name(batch.time_zone), *(bound_name(column.key) for column in batch.columns), ID, REVISION]
     notes = {
         ID: "Finds the row of a response when it is edited. You may move or hide this column; please do not delete it.",
         REVISION: "How often the response was written: 1 when it came, more after edits.",
     }
     return tuple(SheetColumn(name, header, notes.get(name, "")) for name, header in zip(names, headers, strict=True))
+
+
+def submitted_name(time_zone: str) -> str:
+    """The name of the first column: one per zone, so that a column never holds the clocks of two."""
+    return SUBMITTED if time_zone == UTC else bound_name(f"{SUBMITTED}@{time_zone}")
 
 
 def bound_name(key: str) -> str:
@@ -82,15 +98,24 @@ def bound_name(key: str) -> str:
     return f"{key[: KEY_CHARACTERS - 9]}~{sha256(key.encode()).hexdigest()[:8]}"
 
 
-def rows_of(batch: Batch, on_delete: str) -> list[Row]:
+def rows_of(batch: Batch) -> list[Row]:
     """The rows of the batch in position order, with the cells of `sheet_columns`."""
     answers = [column.name for column in batch.columns]
     meta = ["_position", "_response_id", "_revision", "_operation", "_submitted_at", "_received_at"]
-    frame = batch.frame.sort("_position").unique("_response_id", keep="last", maintain_order=True)
-    return [_row(values, on_delete) for values in frame.select(*meta, *answers).iter_rows()]
+    frame = batch.frame.sort("_position")
+    if not batch.append_only:
+        frame = frame.unique("_response_id", keep="last", maintain_order=True)
+    zone = ZoneInfo(batch.time_zone)
+    return [_row(batch, zone, values) for values in frame.select(*meta, *answers).iter_rows()]
 
 
-def _row(values: tuple[Any, ...], on_delete: str) -> Row:
+def marks_of(batch: Batch) -> list[tuple[str, int]]:
+    """The marks of the batch's rows, in the order of its frame."""
+    rows = batch.frame.select("_response_id", "_revision").iter_rows()
+    return [(response_id, revision if batch.append_only else 0) for response_id, revision in rows]
+
+
+def _row(batch: Batch, zone: ZoneInfo, values: tuple[Any, ...]) -> Row:
     position, response_id, revision, operation, submitted, received, *answers = values
     deleted = operation == "delete"
     shown: list[Cell] = [None] * len(answers)
@@ -101,11 +126,12 @@ def _row(values: tuple[Any, ...], on_delete: str) -> Row:
             if isinstance(cell, str) and len(cell) > MAX_CELL_UNITS // 2:
                 shown[place], cut = shortened(cell)
                 truncated += cut
-    when = _moment(submitted if submitted is not None else received)
+    when = _moment((submitted if submitted is not None else received).astimezone(zone))
     cells: tuple[Cell, ...] = (when, *shown, response_id, f"{revision} (deleted)" if deleted else revision)
-    if deleted and on_delete == "clear":
+    if deleted and batch.on_delete == "clear" and not batch.append_only:
         cells = (None,) * len(cells)
-    return Row(position, response_id, revision, deleted, operation == "create" and revision == 1, cells, truncated)
+    fresh = batch.append_only or (operation == "create" and revision == 1)
+    return Row(position, response_id, revision, deleted, fresh, cells, truncated, batch.append_only)
 
 
 def shortened(text: str) -> tuple[str, bool]:

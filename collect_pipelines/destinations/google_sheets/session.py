@@ -14,7 +14,7 @@ from collect_pipelines.destinations.google_sheets.problems import Explainer
 from collect_pipelines.destinations.google_sheets.proof import prove
 from collect_pipelines.destinations.google_sheets.quota import Tokens
 from collect_pipelines.destinations.google_sheets.refusals import Refusals
-from collect_pipelines.destinations.google_sheets.rows import parts, rows_of, sheet_columns
+from collect_pipelines.destinations.google_sheets.rows import marks_of, parts, rows_of, sheet_columns
 from collect_pipelines.destinations.google_sheets.spreadsheet import find_or_create
 from collect_pipelines.destinations.google_sheets.tab import Tab, sanitized
 from collect_pipelines.destinations.interface import Batch, Context, Delivery, ProbeReport
@@ -45,7 +45,7 @@ class Session:
         A retry takes the same way again and finds what is done already. Raises Refused when Google takes no row of it.
         """
         calls, sent = self.api.http.calls, self.api.http.sent_bytes
-        columns, rows = sheet_columns(batch), rows_of(batch, self.config.on_delete)
+        columns, rows = sheet_columns(batch), rows_of(batch)
         names = [column.name for column in columns]
         changes = any(not row.fresh for row in rows)
         tab = self._tab(batch.form_title)
@@ -68,7 +68,7 @@ class Session:
         edits = {place.index: row for place, row in known if place.revision < row.revision}
         with refusals.of(list(edits.values())):
             editor.edit(edits, found.width)
-        outcomes = refusals.outcomes(batch.frame["_response_id"].to_list())
+        outcomes = refusals.outcomes(marks_of(batch))
         return Delivery(outcomes, api_calls=self.api.http.calls - calls, sent_bytes=self.api.http.sent_bytes - sent)
 
     def probe(self, title: str) -> ProbeReport:
