@@ -43,7 +43,7 @@ class Asking:
     """False when only some answers can be seen in the receiver, e.g. those a template names."""
     longest_text: ClassVar[int] = 150_000
     """Characters of one answer that arrive whole."""
-    most_interruptions: ClassVar[int] = 30
+    most_interruptions: ClassVar[int] = 20
     """At how many moments a delivery is interrupted in each scenario, spread over all of them."""
     most_faults: ClassVar[int] = 6
     """How many requests of a delivery meet each fault, spread over all of them."""
@@ -120,8 +120,11 @@ class Asking:
         """One delivery by a new worker; its outcomes are judged as such and noted."""
         entries = self.entries_of(world, batch)
         world.account.sent(entries, batch)
+        before = batch.frame.clone()
         with self.worker(world, context) as made:
             delivery = made.deliver(batch)
+        same = batch.frame.columns == before.columns and batch.frame.equals(before)
+        assert same, "it changed the batch's frame; the core may hand it over again. Work on a copy"
         self.judge_delivery(world, batch, delivery)
         world.account.note(entries, batch, delivery.outcomes)
         world.outcomes = delivery.outcomes
@@ -187,9 +190,6 @@ class Asking:
 
     def judge_delivery(self, world: World, batch: Batch, delivery: Any) -> None:
         """A Delivery with one outcome per row, in words that may be shown."""
-        from collect_pipelines.sync.rendering import digest_of
-
-        assert digest_of(batch.frame) == batch.digest, "it changed the batch's frame; the core may hand it over again. Work on a copy"
         assert isinstance(delivery, Delivery), f"deliver returned {type(delivery).__name__}; return a Delivery"
         outcomes = delivery.outcomes
         rows = batch.frame.height

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from collect_pipelines.testing.destinations.steps import unseen
 
 __all__ = ["Core", "FileContext"]
 
+KEPT = ("key", "state", "reference", "subject", "detail")
 WAIT_SECONDS = 20.0  # for another process to finish its write
 
 TABLES = """
@@ -152,12 +153,7 @@ class FileContext:
             now = self.core.now()
             with self.core.opened() as connection:
                 for note in notes:
-                    line = json.dumps(asdict(replace(note, created_at=None, updated_at=None)))
-                    connection.execute(
-                        "insert into note values (?, ?, ?, ?, ?) on conflict (key) do update set"
-                        " state = excluded.state, subject = excluded.subject, line = excluded.line",
-                        (note.key, note.state, note.subject, now, line),
-                    )
+                    _write(connection, note, now)
 
     def noted_since(self, seconds: float, *, states: Sequence[str], subject: str | None = None) -> int:
         """How many lines were first written since."""
@@ -206,6 +202,17 @@ class FileContext:
             raise AssertionError("it wrote to its context, or asked to write, while something was only to be shown")
         if self.core.epoch() != self._epoch:
             raise LeaseLost()
+
+
+def _write(connection: sqlite3.Connection, note: Note, now: float) -> None:
+    """In the place of the line with its key, if the note may stand there."""
+    there = connection.execute("select state, first from note where key = ?", (note.key,)).fetchone()
+    over: Sequence[str] | None = getattr(note, "over", None)
+    if there is not None and over is not None and there[0] not in over:
+        return
+    first = there[1] if there is not None and not getattr(note, "anew", False) else now
+    line = json.dumps({name: getattr(note, name) for name in KEPT})
+    connection.execute("replace into note values (?, ?, ?, ?, ?)", (note.key, note.state, note.subject, first, line))
 
 
 def _note(line: str, first: float) -> Note:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from collect_pipelines.destinations.interface import META_COLUMNS, Batch, Column
@@ -111,7 +112,7 @@ class SampleLog:
         return entry
 
     def _batch(self, entries: Sequence[Entry], number: int, more: Mapping[str, Any]) -> Batch:
-        from collect_pipelines.sync.rendering import digest_of, display_frame, typed_frame
+        from collect_pipelines.sync.rendering import display_frame, typed_frame
 
         columns = self.columns()
         text = _csv(entries, columns, 1 + self.new_question)
@@ -123,7 +124,7 @@ class SampleLog:
             batch_no=number,
             from_position=entries[0].position,
             to_position=entries[-1].position,
-            digest=digest_of(frame),
+            digest=sha256(text).hexdigest(),
             columns=columns,
             frame=frame,
             **{"language": self.form.languages[0], **more},
