@@ -168,6 +168,10 @@ class Note:
     created_at: datetime | None = None
     """Set by the journal; aware, UTC."""
     updated_at: datetime | None = None
+    anew: bool = False
+    """The effect is attempted afresh: from now on the line counts as first written now."""
+    over: tuple[str, ...] | None = None
+    """Only in the place of a line in one of these states (or of none); else the line that is there stays. None: of any."""
 
 
 class Context(Protocol):
@@ -196,7 +200,11 @@ class Context(Protocol):
         """The journal's lines with these keys, by key; without those it does not have."""
 
     def note(self, notes: Sequence[Note]) -> None:
-        """Writes lines of the journal, each in the place of the earlier one with its key; committed when the call returns."""
+        """
+        Writes lines of the journal, each in the place of the earlier one with its key; committed when the call returns.
+
+        All at once or none; `Note.over` says which lines may be replaced. Raises LeaseLost when another worker took over.
+        """
 
     def noted_since(self, seconds: float, *, states: Sequence[str], subject: str | None = None) -> int:
         """How many lines in one of these states were first written within the last so many seconds; of one subject when it is given."""
@@ -242,12 +250,23 @@ class Destination(ABC):
     """Upper bound of a batch, in bytes of the answers as stored."""
     min_interval_seconds: ClassVar[float] = 0.0
     """Least time between two batches of one integration: larger for receivers with a high fixed cost per batch."""
+    calls_per_minute: ClassVar[float | None] = None
+    """Calls its receiver usually allows in a minute, for estimates; None: no limit is known."""
     longest_wait_seconds: ClassVar[float] = 300.0
     """Most time between two attempts of a batch, unless the receiver asks for more."""
 
     def __init__(self, config: Any, context: Context) -> None:
         self.config = config
         self.context = context
+
+    @classmethod
+    def misfits(cls, config: Any, columns: Sequence[Column]) -> list[str]:
+        """
+        What the configuration names and the columns do not have, in words. Asked when an integration is added or changed.
+
+        config: of the kind's Config. columns: what the mapping lets out.
+        """
+        return []
 
     @abstractmethod
     def probe(self) -> ProbeReport:
