@@ -30,6 +30,16 @@ from collect_pipelines.validation.values import typed
 
 __all__ = ["Rendered", "render_rows", "rendered", "unfit"]
 
+OPTIONS = {
+    "filter": "--filter",
+    "columns": "--columns",
+    "exclude": "--exclude",
+    "masks": "--mask",
+    "mode": "--upsert",
+    "on_delete": "--on-delete",
+}
+"""Of `collect integrations set`, by the field of a mapping that they change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -118,10 +128,10 @@ def render_rows(rows: pl.DataFrame, plan: Plan, masks: Masks) -> pl.DataFrame:
 def unfit(name: str, misfits: tuple[Misfit, ...]) -> Blocked:
     """That an integration can't go on with its mapping, and how it can."""
     told = " ".join(f"{one.field}: {one.message}." for one in misfits)
-    options = ", ".join(dict.fromkeys(f"--{one.field.replace('_', '-')}" for one in misfits))
+    options = " ".join(dict.fromkeys(f"{OPTIONS[one.field]} ..." for one in misfits))
     return Blocked(
         f"The mapping of {name} does not fit the form. {told}",
-        fix=f"{misfits[0].fix[:1].upper()}{misfits[0].fix[1:]}. Change it with `collect integrations set {name}` ({options}), "
+        fix=f"{misfits[0].fix[:1].upper()}{misfits[0].fix[1:]}. Change it with `collect integrations set {name} {options}`, "
         f"then `collect integrations resume {name}`.",
     )
 
