@@ -9,14 +9,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from collect_pipelines.errors import Conflict, NotFound
 from collect_pipelines.model import IntegrationState, JsonValue
-from collect_pipelines.store.batches import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
+from collect_pipelines.store.letters import is_due
 from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
+from collect_pipelines.store.settlement import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.tables import (
     allocation,
     allocation_scope,
+    backfill,
     batch,
+    dead_letter,
     form,
     integration,
     integration_memory,
@@ -36,6 +39,7 @@ __all__ = [
     "next_due_seconds",
     "recall",
     "remember",
+    "set_batch_rows",
     "set_integration_state",
 ]
 
@@ -67,6 +71,8 @@ class Integration:
     """Where the cursor stood at the beginning."""
     failures: int
     """Attempts in a row that brought nothing forward."""
+    batch_rows: int | None
+    """Most entries of the next batch, while something that the receiver refuses is being singled out."""
     next_attempt_at: datetime | None
     created_at: datetime
 
@@ -163,18 +169,24 @@ def set_integration_state(
     """Pauses, blocks or resumes; resuming also ends a wait for the next attempt. The backlog is kept. Raises NotFound."""
     values: dict[str, Any] = {"state": state, "reason": reason, "fix": fix}
     if state == "active":
-        values["next_attempt_at"] = None
+        values |= {"next_attempt_at": None, "failures": 0}
     if not connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values)).rowcount:
         raise NotFound(f"There is no integration number {integration_id}.", fix="`collect integrations list` shows them.")
     if state == "active":
         ring(connection)
 
 
+def set_batch_rows(connection: Connection, integration_id: int, most: int | None) -> None:
+    """Bounds the entries of the integration's next batches; None lifts the bound."""
+    connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(batch_rows=most))
+
+
 def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
     """
     The active integrations of this kind that have something to send now, the one with the oldest entry first.
 
-    Something is an open batch, or validated entries after the cursor; a postponed integration is due when its wait is over.
+    Something is an open batch, validated entries after the cursor, entries that were set aside and whose wait is over, or a backfill.
+    A postponed integration is due when its wait is over. Those that have new entries come before those that have only older ones.
     """
     oldest = select(response.c.received_at).where(response.c.form_id == form.c.form_id, response.c.position == integration.c.cursor + 1)
     # limit: keeps it a probe of the index per due integration; joined freely, it is planned as a scan of the whole log
@@ -193,9 +205,9 @@ def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
         )
         .select_from(integration.join(form, form.c.form_id == integration.c.form_id).join(organization, _OWNS).outerjoin(waiting, _TRUE))
         .where(integration.c.kind == kind, integration.c.state == "active")
-        .where((integration.c.cursor < form.c.validated_through) | open_batch)
+        .where((integration.c.cursor < form.c.validated_through) | open_batch | _HAS_LETTERS | _HAS_BACKFILL)
         .where(func.coalesce((integration.c.next_attempt_at <= func.clock_timestamp()) | _BEYOND_ANY_WAIT, True))
-        .order_by(waiting.c.received_at.nulls_first(), integration.c.integration_id)
+        .order_by(waiting.c.received_at.nulls_last(), integration.c.integration_id)
     )
     return [_due(row) for row in connection.execute(query)]
 
@@ -243,6 +255,13 @@ _OWNS = organization.c.organization_id == integration.c.organization_id
 _TRUE = form.c.form_id.is_not(None)
 # Postgres's clock was set back since: the wait it was meant to be is over or soon will be.
 _BEYOND_ANY_WAIT = integration.c.next_attempt_at - func.clock_timestamp() > func.make_interval(0, 0, 0, 0, 0, 0, LONGEST_WAIT_SECONDS)
+_HAS_LETTERS = (integration.c.behind > 0) & exists().where(
+    dead_letter.c.integration_id == integration.c.integration_id, dead_letter.c.state == "waiting", is_due()
+)
+# an older entry may have been replaced by one that nobody has judged yet
+_HAS_BACKFILL = (form.c.validated_through >= integration.c.start_position) & exists().where(
+    backfill.c.integration_id == integration.c.integration_id, backfill.c.state == "active"
+)
 _INTEGRATIONS = (
     select(integration, form.c.slug.label("form_slug"), organization.c.slug.label("organization"))
     .join(form, form.c.form_id == integration.c.form_id)
@@ -269,6 +288,7 @@ def _integrations(connection: Connection, query: Any) -> list[Integration]:
             behind=row.behind,
             start_position=row.start_position,
             failures=row.failures,
+            batch_rows=row.batch_rows,
             next_attempt_at=row.next_attempt_at,
             created_at=row.created_at,
         )

@@ -19,10 +19,10 @@ SLOW_SECONDS = 1.0  # a micro-batch usually takes less
 
 
 class Done:
-    """An item that was worked on; `report` is None when there was nothing to do for this worker."""
+    """An item that was worked on, and a report per member; without those for which there was nothing to do for this worker."""
 
-    def __init__(self, item: Item, report: Report | None) -> None:
-        self.item, self.report = item, report
+    def __init__(self, item: Item, reports: dict[int, Report]) -> None:
+        self.item, self.reports = item, reports
 
 
 class Crew:
@@ -31,7 +31,7 @@ class Crew:
     def __init__(self, work: Work, wake: threading.Event) -> None:
         self._work, self._wake = work, wake
         self._pool = ThreadPoolExecutor(work.threads + work.slow_threads, thread_name_prefix=f"lane-{work.kind}")
-        self._busy: dict[int, tuple[Item, float, Future[Report | None]]] = {}
+        self._busy: dict[int, tuple[Item, float, Future[dict[int, Report]]]] = {}
         self._slow: set[int] = set()
 
     def start(self, item: Item) -> bool:
@@ -55,9 +55,9 @@ class Crew:
         for key, (item, started, future) in list(self._busy.items()):
             if future.done():
                 del self._busy[key]
-                report = future.result()
-                self._judge(key, report, time.monotonic() - started)
-                yield Done(item, report)
+                reports = future.result()
+                self._judge(key, reports, time.monotonic() - started)
+                yield Done(item, reports)
 
     @property
     def idle(self) -> bool:
@@ -68,7 +68,7 @@ class Crew:
         """Waits for what is being worked on."""
         self._pool.shutdown(wait=True)
 
-    def _do(self, item: Item) -> Report | None:
+    def _do(self, item: Item) -> dict[int, Report]:
         try:
             return self._work.do(item)
         except Unavailable as exc:
@@ -80,13 +80,14 @@ class Crew:
             log.error("item_failed", lane=self._work.kind, form=item.form, integration=item.name, **told)
             return self._failed(item, message)
 
-    def _failed(self, item: Item, message: str) -> Report:
-        return Report(lane=self._work.kind, form=item.form, integration=item.name, outcome="failed", message=message)
+    def _failed(self, item: Item, message: str) -> dict[int, Report]:
+        report = Report(lane=self._work.kind, form=item.form, integration=item.name, outcome="failed", message=message)
+        return {item.members[0]: report}
 
-    def _judge(self, key: int, report: Report | None, seconds: float) -> None:
+    def _judge(self, key: int, reports: dict[int, Report], seconds: float) -> None:
         if seconds > SLOW_SECONDS:
             self._slow.add(key)
-        elif report is not None and report.outcome in ("validated", "delivered"):
+        elif any(report.outcome in ("validated", "delivered") for report in reports.values()):
             self._slow.discard(key)
 
     def _slow_ones(self) -> int:

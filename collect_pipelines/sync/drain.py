@@ -19,8 +19,10 @@ class Patience:
     def note(self, key: int, report: Report, now: float) -> None:
         """What came of a micro-batch that ended now (monotonic seconds)."""
         self._again_at.pop(key, None)
-        if report.outcome in ("validated", "delivered", "parked"):
+        if report.outcome in ("validated", "delivered", "parked", "split"):
             self._failures.pop(key, None)
+            if report.retry_in_seconds is not None and report.retry_in_seconds <= MOST_SECONDS:
+                self._again_at[key] = now + report.retry_in_seconds  # what was left of it
             return
         self._failures[key] = self._failures.get(key, 0) + 1
         wait = report.retry_in_seconds if report.outcome == "postponed" else 0.0

@@ -43,8 +43,7 @@ class Lane:
         """
         with _Shift(self._url, self._settings, self.kind, self._owner, self._finder) as shift:
             for done in shift.round(shift.pending(forms)):
-                if done.report is not None:
-                    yield done.report
+                yield from done.reports.values()
 
     def drain(self, forms: frozenset[str] | None = None) -> Iterator[Report]:
         """
@@ -55,15 +54,15 @@ class Lane:
         patience = Patience()
         with _Shift(self._url, self._settings, self.kind, self._owner, self._finder) as shift:
             while True:
-                items = [item for item in shift.pending(forms) if patience.wants(item.key)]
+                items = shift.pending(forms, patience.wants)
                 if not items and not patience.waiting(time.monotonic()):
                     return
                 progress = False
                 for done in shift.round(items):
-                    if done.report is not None:
-                        progress = progress or done.report.outcome != "failed"
-                        patience.note(done.item.key, done.report, time.monotonic())
-                        yield done.report
+                    for number, report in done.reports.items():
+                        progress = progress or report.outcome != "failed"
+                        patience.note(number, report, time.monotonic())
+                        yield report
                 if not progress:
                     time.sleep(DRAIN_POLL_SECONDS)  # another worker has it, or a wait is not over
 
@@ -111,9 +110,9 @@ class _Shift:
         self.work.close()
         self.database.dispose()
 
-    def pending(self, forms: frozenset[str] | None = None) -> list[Item]:
-        """What has something to do now, of these forms."""
-        return [item for item in self.work.pending() if forms is None or item.form in forms]
+    def pending(self, forms: frozenset[str] | None = None, wants: Callable[[int], bool] = lambda number: True) -> list[Item]:
+        """What has something to do now, of these forms; without those that are not wanted."""
+        return self.work.pending(lambda number, form: (forms is None or form in forms) and wants(number))
 
     def round(self, items: list[Item]) -> Iterator[Done]:
         """Each item once."""
@@ -129,10 +128,10 @@ class _Shift:
         active = time.monotonic()
         while True:
             for done in self._crew.finished():
-                pacing.done(done.item.key, done.report, time.monotonic())
-                if done.report is not None:
+                pacing.done(done.item.key, done.reports.values(), time.monotonic())
+                if done.reports:
                     active = time.monotonic()
-                    yield done.report
+                    yield from done.reports.values()
             now = time.monotonic()
             if stop() or now - began >= settings.lane_lifetime_seconds or now - active >= settings.lane_linger_seconds:
                 return True
@@ -152,7 +151,7 @@ class _Shift:
             self.wake.wait(POLL_SECONDS)
             self.wake.clear()
             for done in self._crew.finished():
-                yield done.report
+                yield from done.reports.values()
 
     def _look(self) -> list[Item]:
         try:

@@ -1,6 +1,6 @@
 """Which item of a lane comes next, and how long one rests after a micro-batch. Pure: no clock of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from collect_pipelines.sync.report import Report
 from collect_pipelines.sync.work import Item
@@ -23,9 +23,9 @@ class Pacing:
         """Whether the item may be worked on; `now` in monotonic seconds."""
         return self._until.get(key, now) <= now
 
-    def done(self, key: int, report: Report | None, now: float) -> None:
-        """Notes what came of a micro-batch that ended now."""
-        rest = self._rest(report)
+    def done(self, key: int, reports: Collection[Report], now: float) -> None:
+        """Notes what came of a micro-batch, or of several in one call, that ended now; no report: there was nothing to do here."""
+        rest = min(map(self._rest, reports), default=ELSEWHERE_SECONDS)
         if rest > 0:
             self._until[key] = now + rest
         else:
@@ -36,9 +36,7 @@ class Pacing:
         ends = [until - now for until in self._until.values() if until > now]
         return min([most, *ends])
 
-    def _rest(self, report: Report | None) -> float:
-        if report is None:
-            return ELSEWHERE_SECONDS
+    def _rest(self, report: Report) -> float:
         if report.outcome == "failed":
             return FAILED_SECONDS
         if report.outcome == "blocked":

@@ -23,3 +23,9 @@ class Piece:
     def entries(self) -> int:
         """How many entries it holds."""
         return self.to_position - self.from_position + 1 if self.positions is None else len(self.positions)
+
+    def entries_through(self, position: int) -> int:
+        """How many of them are not behind the position."""
+        if self.positions is None:
+            return min(self.to_position, position) - self.from_position + 1
+        return sum(one <= position for one in self.positions)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from collect_pipelines.model import Purpose
+
 __all__ = ["CheckCount", "Outcome", "Report"]
 
-Outcome = Literal["validated", "delivered", "postponed", "blocked", "parked", "failed"]
+Outcome = Literal["validated", "delivered", "postponed", "split", "blocked", "parked", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class Report:
     """
     One micro-batch of one lane. Holds numbers and names only, never an answer.
 
-    `postponed`: tried again by itself. `blocked`: a person is needed, `message` says why and what to do. `parked`: given up,
-    its rows are dead letters. `failed`: nothing changed, because Postgres was away or another worker took over.
+    `postponed`: tried again by itself. `split`: refused as a whole, it goes out in smaller batches so that the one that can't be taken
+    is found. `blocked`: a person is needed, `message` says why and what to do. `parked`: given up, its rows are dead letters.
+    `failed`: nothing changed, because Postgres was away or another worker took over.
     """
 
     lane: str
@@ -38,6 +41,11 @@ class Report:
     rejected: int = 0
     """Log entries that became dead letters."""
     quarantined: int = 0
+    behind: int = 0
+    """Log entries that were set aside and are tried again by themselves."""
+    skipped: int = 0
+    """Rows that a rule of the destination left out."""
+    purpose: Purpose = "live"
     seconds: float = 0.0
     api_calls: int = 0
     quota_wait_seconds: float = 0.0
@@ -52,6 +60,6 @@ class Report:
     warnings: Mapping[str, str] = field(default_factory=dict)
     """For validation: rule over batches that the newest batch breaks -> sentence. No response is held back for it."""
     retry_in_seconds: float | None = None
-    """When postponed: seconds until the next attempt."""
+    """When postponed, or delivered in part: seconds until the next attempt."""
     full: bool = False
     """The batch was as large as it may be: there is a backlog."""

@@ -1,5 +1,6 @@
 """What a lane works on: forms to validate, or integrations of one kind to deliver for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,14 +8,15 @@ from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations
 from collect_pipelines.store.validation import forms_to_validate
-from collect_pipelines.sync.deliver import Courier
+from collect_pipelines.sync.company import Companies, Company
+from collect_pipelines.sync.delivery.courier import Courier
 from collect_pipelines.sync.plugs import Finder
 from collect_pipelines.sync.report import Report
 from collect_pipelines.sync.validate import VALIDATION_LANE, validate_pending
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.validation.gate import shared_gate
 
-__all__ = ["Item", "Work", "work_of"]
+__all__ = ["Chooses", "Item", "Work", "everything", "work_of"]
 
 DELIVERY_THREADS = 8  # they mostly wait for receivers; each needs a connection to Postgres for milliseconds
 SLOW_DELIVERY_THREADS = 24  # for receivers that hang: a thread that waits costs next to nothing
@@ -22,13 +24,29 @@ SLOW_DELIVERY_THREADS = 24  # for receivers that hang: a thread that waits costs
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something pending: a form (validation) or an integration (delivery)."""
+    """Something pending: a form (validation), an integration, or several integrations that go in one call (delivery)."""
 
     key: int
     form: str
-    """Reference of the form."""
+    """Reference of the form, of the first one."""
     name: str | None
-    """Of the integration."""
+    """Of the integration, of the first one."""
+    numbers: tuple[int, ...] = ()
+    """Of the integrations."""
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """Form or integrations it stands for."""
+        return self.numbers or (self.key,)
+
+
+Chooses = Callable[[int, str], bool]
+"""Whether a form or integration with this number, and this reference of a form, is to be worked on."""
+
+
+def everything(number: int, form: str) -> bool:
+    """Leaves nothing out."""
+    return True
 
 
 class Work(Protocol):
@@ -45,11 +63,11 @@ class Work(Protocol):
     def warm_up(self) -> None:
         """Does what takes seconds the first time."""
 
-    def pending(self) -> list[Item]:
+    def pending(self, chooses: Chooses = everything) -> list[Item]:
         """What has something to do now, the one that waits longest first."""
 
-    def do(self, item: Item) -> Report | None:
-        """One micro-batch; None when another worker has the item, or nothing is left to do."""
+    def do(self, item: Item) -> dict[int, Report]:
+        """One micro-batch for each member, by number; without those that another worker has, or that have nothing left to do."""
 
     def close(self) -> None:
         """Releases what is held."""
@@ -76,14 +94,16 @@ class Validating:
         """Imports Great Expectations."""
         shared_gate().warm_up()
 
-    def pending(self) -> list[Item]:
+    def pending(self, chooses: Chooses = everything) -> list[Item]:
         """Forms with entries nobody has judged."""
         with self._database.begin() as connection:
-            return [Item(form.form_id, form.reference, None) for form in forms_to_validate(connection)]
+            forms = forms_to_validate(connection)
+        return [Item(form.form_id, form.reference, None) for form in forms if chooses(form.form_id, form.reference)]
 
-    def do(self, item: Item) -> Report | None:
+    def do(self, item: Item) -> dict[int, Report]:
         """Judges the next entries of the form."""
-        return validate_pending(self._database, shared_gate(), item.key, self._owner, versions=self._versions)
+        report = validate_pending(self._database, shared_gate(), item.key, self._owner, versions=self._versions)
+        return {} if report is None else {item.key: report}
 
     def close(self) -> None:
         """Nothing is held."""
@@ -99,21 +119,29 @@ class Delivering:
         self.kind = kind
         self._database = database
         self._courier = Courier(database, settings, owner, finder=finder)
-        self.min_interval_seconds = self._courier.plugs.kind(kind).min_interval_seconds
+        found = self._courier.plugs.kind(kind)
+        self.min_interval_seconds = found.min_interval_seconds
+        self._companies = Companies(self._courier, found)
 
     def warm_up(self) -> None:
         """The plug-in is loaded already; what it imports on use is its own affair."""
 
-    def pending(self) -> list[Item]:
-        """Active integrations with validated entries after their cursor, or with a batch to finish."""
+    def pending(self, chooses: Chooses = everything) -> list[Item]:
+        """Active integrations with something to send; those that share one call as one item."""
         with self._database.begin() as connection:
-            due = due_integrations(connection, self.kind)
-        return [Item(one.integration_id, one.form, one.name) for one in due]
+            due = [one for one in due_integrations(connection, self.kind) if chooses(one.integration_id, one.form)]
+            return [_item(company) for company in self._companies.of(connection, due)]
 
-    def do(self, item: Item) -> Report | None:
-        """Delivers the next batch of the integration."""
-        return self._courier.deliver(item.key)
+    def do(self, item: Item) -> dict[int, Report]:
+        """Delivers the next batch of the integration, or of each of them."""
+        return self._courier.deliver_together(item.members)
 
     def close(self) -> None:
         """Closes the destinations."""
         self._courier.close()
+
+
+def _item(company: Company) -> Item:
+    first = company.members[0]
+    numbers = tuple(one.integration_id for one in company.members)
+    return Item(company.key, first.form, first.name, numbers)

@@ -15,21 +15,21 @@ from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations
-from collect_pipelines.sync import attempt, deliver
 from collect_pipelines.sync.deliver import Courier
+from collect_pipelines.sync.delivery import attempt, endings, errand
 from tests.integration.sync_tools import Shelf, shelf
 
 LEASE_SECONDS = 0.6  # what a killed worker held is free so soon
 
 MOMENTS: dict[str, tuple[Any, str, str] | str] = {
-    "when the lease was taken": (deliver, "begin", "before"),
+    "when the lease was taken": (errand, "Desk", "before"),
     "when the batch was planned and not committed": (attempt, "begin_attempt", "after"),
     "when the batch was committed and not sent": (Shelf, "deliver", "before"),
     "on the way to the receiver": "before",
     "when the receiver had it and nobody was told": "after",
-    "when the outcome was known and not settled": (deliver, "settle_batch", "before"),
-    "when it was settled and not committed": (deliver, "settle_batch", "after"),
-    "when it was committed and not reported": (deliver, "replace", "landed"),
+    "when the outcome was known and not settled": (endings, "close_batch", "before"),
+    "when it was settled and not committed": (endings, "close_batch", "after"),
+    "when it was committed and not reported": (errand, "replace", "landed"),
 }
 
 

@@ -193,7 +193,7 @@ def scene(
     path = folder / f"{slug}.sqlite"
     with database.begin() as connection:
         form_id = publish_form(connection, "default", form).form_id
-        config = config or ({"path": str(path)} if kind == "shelf" else {})
+        config = config or ({"path": str(path)} if kind.startswith("shelf") else {})
         made = add_integration(connection, form_id, f"{slug}-{kind}", kind, config, mapping=mapping, language=language)
     return Scene(database, form_id, made.integration_id, path)
 

@@ -1,6 +1,7 @@
 """`accepted = delivered + filtered + quarantined + dead lettered + erased + pending`, whatever happens in which order (promise 4)."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -9,28 +10,21 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from collect_pipelines.errors import Conflict, LeaseLost
-from collect_pipelines.store.batches import (
-    Counts,
-    DeadLetter,
-    attempts_of,
-    begin_attempt,
-    open_batch,
-    park_batch,
-    plan_batch,
-    postpone_batch,
-    settle_batch,
-)
+from collect_pipelines.store.batches import Counts, begin_attempt, open_batch, plan_batch
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.dead_letters import list_dead_letters
 from collect_pipelines.store.integrations import add_integration, due_integrations, integration_by_id, set_integration_state
 from collect_pipelines.store.leases import Lease, release_lease, take_lease
 from collect_pipelines.store.ledger import batch_totals, ledger
+from collect_pipelines.store.letters import Letter, due_letters
+from collect_pipelines.store.settlement import Spent, close_batch, postpone_batch, replace_batch
+from collect_pipelines.store.traces import batches_of
 from collect_pipelines.store.validation import QuarantineEntry, list_quarantined, release, settle_validation
 from collect_pipelines.telemetry.pipeline_metrics import BatchTotals
 from tests.integration.store_filling import fill
 from tests.integration.store_tools import publish, scalar
 
-STEPS = 120
+STEPS = 200
 
 
 class Crash(Exception):
@@ -106,7 +100,11 @@ class Walk:
         if batch is None:
             cursor = integration_by_id(connection, integration_id).cursor
             through = scalar_in(connection, "select validated_through from collect.form")
-            if cursor < through:
+            due = due_letters(connection, integration_id, self.form_id, self.random.randint(1, 3), 1_000_000)
+            if due and self.random.random() < 0.4:
+                first, last = due[0], due[-1]
+                plan_batch(connection, integration_id, first, last, 1, "d", 1, lease, purpose="retry", positions=due)
+            elif cursor < through:
                 plan_batch(connection, integration_id, cursor + 1, self.random.randint(cursor + 1, through), 1, "d", 1, lease)
         elif batch.state == "planned" or batch.epoch != lease.epoch:
             begin_attempt(connection, batch, lease)
@@ -114,17 +112,27 @@ class Walk:
             self.end(connection, batch, lease)
 
     def end(self, connection: Any, batch: Any, lease: Lease) -> None:
-        how = self.random.choice(["settle", "settle", "postpone", "park"])
-        positions = range(batch.from_position, batch.to_position + 1)
-        split = [self.random.choice(["delivered", "filtered", "quarantined", "dead_lettered", "erased"]) for _ in positions]
-        letters = [DeadLetter(p, "r", 1, "no") for p, kind in zip(positions, split, strict=True) if kind == "dead_lettered"]
-        counts = Counts(**{kind: split.count(kind) for kind in set(split)})
+        how = self.random.choice(["settle", "settle", "settle", "postpone", "park", "replace"])
+        # a part of it may stay in the log, or wait on
+        through = self.random.randint(batch.from_position, batch.to_position)
+        positions = [one for one in batch.positions or range(batch.from_position, batch.to_position + 1) if one <= through]
+        states = ["delivered", "filtered", "dead_lettered", "behind", *([] if batch.positions else ["quarantined", "erased"])]
+        split = {position: self.random.choice(states) for position in positions}
+        letters = [
+            Letter(position, "r", 1, "no", waits_seconds=0.0 if kind == "behind" else None)
+            for position, kind in split.items()
+            if kind in ("dead_lettered", "behind")
+        ]
+        counts = Counts(**Counter(split.values()))
+        dropped = [position for position, kind in split.items() if kind == "filtered"]
         if how == "postpone":
             postpone_batch(connection, batch, lease, 0.0, unknown=self.random.random() < 0.5, error="later")
+        elif how == "replace":
+            replace_batch(connection, batch, lease, error="in other pieces")
         elif how == "park":
-            park_batch(connection, batch, lease, counts, letters, error="never")
+            close_batch(connection, batch, lease, counts, letters, state="parked", error="never", dropped=dropped, through=through)
         else:
-            settle_batch(connection, batch, lease, counts, letters, rows=len(split), api_calls=1, sent_bytes=9, seconds=0.1)
+            close_batch(connection, batch, lease, counts, letters, Spent(len(split), 1, 9, 0.1), dropped=dropped, through=through)
 
     def check(self) -> None:
         with self.database.begin() as connection:
@@ -132,23 +140,25 @@ class Walk:
             batches = connection.execute(text(BATCH_SUMS)).all()
             through, head = connection.execute(text("select validated_through, head from collect.form")).one()
         assert len(lines) == 2
-        for line in lines:
+        for line, (_, _, waiting, behind, _) in zip(lines, batches, strict=True):
+            assert waiting == behind
             settled = line.delivered + line.filtered + line.quarantined + line.dead_lettered + line.erased
             assert line.accepted == head == settled + line.pending
             assert line.pending >= 0
-            assert (line.oldest_pending_seconds is None) == (line.pending == 0)
+            assert (line.oldest_pending_seconds is None) == (line.pending == behind)
             assert line.integration == "new" or settled <= through
-        for dead_letters, dead_lettered, gaps in batches:
+        for dead_letters, dead_lettered, _, _, gaps in batches:
             assert dead_letters == dead_lettered
             assert gaps == 0
 
 
 BATCH_SUMS = """
-select (select count(*) from collect.dead_letter d where d.integration_id = i.integration_id), i.dead_lettered,
+select (select count(*) from collect.dead_letter d where d.integration_id = i.integration_id and d.state = 'open'), i.dead_lettered,
+    (select count(*) from collect.dead_letter d where d.integration_id = i.integration_id and d.state = 'waiting'), i.behind,
     (select count(*) from (
         select from_position - lag(to_position, 1, from_position - 1) over (order by batch_no) as step from collect.batch b
-        where b.integration_id = i.integration_id) s where step <> 1)
-from collect.integration i
+        where b.integration_id = i.integration_id and b.purpose = 'live' and b.state <> 'replaced') s where step <> 1)
+from collect.integration i order by i.integration_id
 """
 
 
@@ -165,6 +175,8 @@ def test_every_entry_is_accounted_for_after_every_step(database: Database, seed:
     assert walk.refused > 0, "no worker that lost its lease was refused: the walk proves less than it should"
     assert scalar(database, "select count(*) from collect.batch where state = 'landed'") > 5
     assert scalar(database, "select count(*) from collect.batch where state = 'parked'") > 0
+    assert scalar(database, "select count(*) from collect.batch where state = 'replaced'") > 0
+    assert scalar(database, "select count(*) from collect.batch where purpose = 'retry' and landed_at is not null") > 0
 
 
 def test_the_database_itself_refuses_a_ledger_that_does_not_add_up(database: Database) -> None:
@@ -203,7 +215,7 @@ def test_counts_that_do_not_cover_the_batch_are_refused_as_a_whole(database: Dat
     with database.begin() as connection:
         batch = begin_attempt(connection, plan_batch(connection, integration_id, 1, 10, 1, "d", 10, lease), lease)
     with pytest.raises(IntegrityError), database.begin() as connection:
-        settle_batch(connection, batch, lease, Counts(delivered=9), [], rows=10)
+        close_batch(connection, batch, lease, Counts(delivered=9))
 
     assert scalar(database, "select cursor from collect.integration") == 0
     assert scalar(database, "select state from collect.batch") == "sending"
@@ -218,13 +230,14 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(database: Database, sen
     for attempt in (
         lambda connection: begin_attempt(connection, planned, zombie),
         lambda connection: postpone_batch(connection, planned, zombie, 5.0, unknown=True, error="later"),
-        lambda connection: settle_batch(connection, planned, zombie, Counts(delivered=10), [], rows=10),
-        lambda connection: park_batch(connection, planned, zombie, Counts(dead_lettered=10), [], error="no"),
+        lambda connection: close_batch(connection, planned, zombie, Counts(delivered=10)),
+        lambda connection: close_batch(connection, planned, zombie, Counts(dead_lettered=10), state="parked", error="no"),
+        lambda connection: replace_batch(connection, planned, zombie, error="no"),
         lambda connection: plan_batch(connection, integration_id, 1, 5, 1, "d", 5, zombie),
         # A lease of the right epoch does not help with a batch that was begun under another one.
-        lambda connection: settle_batch(connection, planned, lease, Counts(delivered=10), [], rows=10),
+        lambda connection: close_batch(connection, planned, lease, Counts(delivered=10)),
         # Nor does a lease on something else.
-        lambda connection: settle_batch(connection, planned, Lease("integration:999", "worker", 1), Counts(delivered=10), [], rows=10),
+        lambda connection: close_batch(connection, planned, Lease("integration:999", "worker", 1), Counts(delivered=10)),
     ):
         with pytest.raises(LeaseLost), database.begin() as connection:
             attempt(connection)
@@ -232,9 +245,9 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(database: Database, sen
         again = begin_attempt(connection, planned, lease)
         assert again.unknown, "the zombie's attempt may have been applied"
         assert (again.attempts, again.digest, again.to_position) == (2, planned.digest, planned.to_position)
-        settle_batch(connection, again, lease, Counts(delivered=10), [], rows=10)
+        close_batch(connection, again, lease, Counts(delivered=10))
     with pytest.raises(LeaseLost), database.begin() as connection:
-        settle_batch(connection, again, lease, Counts(delivered=10), [], rows=10)
+        close_batch(connection, again, lease, Counts(delivered=10))
 
     assert scalar(database, "select delivered from collect.integration") == 10
 
@@ -275,18 +288,18 @@ def test_the_history_tells_where_an_entry_went(database: Database, sending: tupl
     with database.begin() as connection:
         for first, last in ((1, 4), (5, 8)):
             batch = begin_attempt(connection, plan_batch(connection, integration_id, first, last, 1, "d", 4, lease), lease)
-            letters = [DeadLetter(6, "r-6", 1, "too large")] if first == 5 else []
+            letters = [Letter(6, "r-6", 1, "too large")] if first == 5 else []
             counts = Counts(delivered=4 - len(letters), dead_lettered=len(letters))
-            settle_batch(connection, batch, lease, counts, letters, rows=4, api_calls=2, seconds=0.5, quota_wait_seconds=0.25)
-        [third], [sixth] = attempts_of(connection, form_id, 3), attempts_of(connection, form_id, 6)
-        nowhere = attempts_of(connection, form_id, 9)
+            close_batch(connection, batch, lease, counts, letters, Spent(4, 2, 0, 0.5, 0.25))
+        [third], [sixth] = batches_of(connection, form_id, 3), batches_of(connection, form_id, 6)
+        nowhere = batches_of(connection, form_id, 9)
         [letter] = list_dead_letters(connection)
         assert list_dead_letters(connection, form_id=form_id, integration_id=integration_id) == [letter]
         assert list_dead_letters(connection, form_id=form_id + 1) == []
         [totals] = [BatchTotals(**row) for row in batch_totals(connection)]
 
-    assert (third.integration, third.batch_no, third.state, third.dead_letter) == ("sheet", 1, "landed", None)
-    assert (sixth.batch_no, sixth.dead_letter) == (2, "too large")
+    assert (third.integration, third.batch_no, third.state, third.reason) == ("sheet", 1, "landed", None)
+    assert (sixth.batch_no, sixth.reason) == (2, "too large")
     assert (letter.form, letter.integration, letter.position, letter.reason) == ("household", "sheet", 6, "too large")
     assert nowhere == []
     assert totals == BatchTotals("household", "sheet", "sheets", 2, 0, 0, 8, 1.0, 4, 0.5)

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, text
 
 from collect_pipelines.local.postgres import EmbeddedPostgres
 from collect_pipelines.store import accepting
-from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import add_integration, due_integrations
 from collect_pipelines.store.ledger import ledger
 from collect_pipelines.store.log import batch_end, entry_counts, find_responses, list_responses, newest_response, read_entries
 from collect_pipelines.store.migrations import upgrade
+from collect_pipelines.store.traces import batches_of
 from collect_pipelines.store.validation import forms_to_validate, list_quarantined
 from tests.integration.store_filling import fill
 from tests.integration.store_tools import publish
@@ -77,7 +77,7 @@ ONE_FORM: dict[str, Callable[[Connection, int], object]] = {
     "entry_counts": lambda connection, form: entry_counts(connection, form, 300, 340),
     "newest_response": lambda connection, form: newest_response(connection, form, "r-300"),
     "list_responses": lambda connection, form: list_responses(connection, form, 300, 20),
-    "attempts_of": lambda connection, form: attempts_of(connection, form, 30),
+    "batches_of": lambda connection, form: batches_of(connection, form, 30),
     "list_quarantined": lambda connection, form: list_quarantined(connection, form, 5),
 }
 ALL_FORMS: dict[str, Callable[[Connection, int], object]] = {
@@ -140,7 +140,7 @@ def test_looking_for_work_in_many_short_logs_reads_none_of_them_as_a_whole(many_
     assert [table for table, (whole, _) in made.items() if whole and table.startswith("response_")] == []
 
 
-@pytest.mark.parametrize("name", [name for name in ONE_FORM if name not in ("attempts_of", "list_quarantined")])
+@pytest.mark.parametrize("name", [name for name in ONE_FORM if name not in ("batches_of", "list_quarantined")])
 def test_reading_one_form_touches_one_partition(long_logs: tuple[Database, int], name: str) -> None:
     database, form_id = long_logs
     made = scans(database, lambda connection: ONE_FORM[name](connection, form_id))

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from collect_pipelines.destinations.interface import Batch, Delivery, Outcome
 from collect_pipelines.errors import Blocked, Refused, TryLater
 from collect_pipelines.model import QuotaBucket
-from collect_pipelines.store.batches import attempts_of
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations, set_integration_state
 from collect_pipelines.store.ledger import batch_totals
+from collect_pipelines.store.traces import batches_of
 from tests.integration.sync_tools import Shelf, on_shelf, one_database, scene, shelf, submission
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def test_refused_rows_become_dead_letters_and_the_others_are_delivered(database:
     assert report is not None and (report.outcome, report.delivered, report.rejected) == ("delivered", 1, 2)
     assert it.accounted() == {"delivered": 1, "dead_lettered": 2}
     with database.begin() as connection:
-        first, second = (attempts_of(connection, it.form_id, position)[0] for position in (2, 3))
-    assert first.dead_letter == "Replaced by revision 2, which was not delivered: No such city."
-    assert second.dead_letter == "No such city."
+        first, second = (batches_of(connection, it.form_id, position)[0] for position in (2, 3))
+    assert first.reason == "Replaced by revision 2, which was not delivered: No such city."
+    assert second.reason == "No such city."
 
 
-def test_a_batch_refused_as_a_whole_is_parked_and_the_next_one_goes_out(database: Database, tmp_path: Path) -> None:
+def test_a_response_refused_by_itself_is_a_dead_letter_and_the_next_one_goes_out(database: Database, tmp_path: Path) -> None:
     it = scene(database, tmp_path)
     it.create(*"abcdefg")
 
@@ -123,14 +123,14 @@ def test_a_batch_refused_as_a_whole_is_parked_and_the_next_one_goes_out(database
         if batch.batch_no == 1:
             raise Refused("The receiver does not take it.")
 
-    courier = it.courier(shelf(before=refuse_first))
+    courier = it.courier(shelf(before=refuse_first, max_rows=1))
     outcomes = [report.outcome for report in (courier.deliver(it.integration_id), courier.deliver(it.integration_id)) if report]
 
     assert outcomes == ["parked", "delivered"]
-    assert it.accounted() == {"delivered": 2, "dead_lettered": 5}
+    assert it.accounted() == {"delivered": 1, "dead_lettered": 1, "pending": 5}
     with database.begin() as connection:
-        (trace,) = attempts_of(connection, it.form_id, 5)
-    assert (trace.state, trace.dead_letter) == ("parked", "The receiver does not take it.")
+        (trace,) = batches_of(connection, it.form_id, 1)
+    assert (trace.state, trace.reason) == ("parked", "The receiver does not take it.")
 
 
 def test_a_postponed_batch_waits_and_then_comes_again_as_it_was(database: Database, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import LeaseLost, TryLater, Unavailable
-from collect_pipelines.store.batches import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.leases import Lease
+from collect_pipelines.store.settlement import LONGEST_WAIT_SECONDS
 from collect_pipelines.sync import retry
 from collect_pipelines.sync.drain import Patience
 from collect_pipelines.sync.pacing import Pacing, Turns
@@ -57,7 +57,7 @@ def report(outcome: Any, **values: Any) -> Report:
 
 def test_an_item_rests_for_what_is_left_of_the_interval() -> None:
     pacing = Pacing(5.0)
-    pacing.done(1, report("delivered", seconds=2.0), now=100.0)
+    pacing.done(1, [report("delivered", seconds=2.0)], now=100.0)
 
     assert [pacing.may(1, now) for now in (100.0, 102.9, 103.0)] == [False, False, True]
     assert pacing.wait(100.0, 60.0) == 3.0
@@ -66,7 +66,7 @@ def test_an_item_rests_for_what_is_left_of_the_interval() -> None:
 
 def test_a_full_batch_is_followed_at_once() -> None:
     pacing = Pacing(5.0)
-    pacing.done(1, report("delivered", full=True), now=100.0)
+    pacing.done(1, [report("delivered", full=True)], now=100.0)
 
     assert pacing.may(1, 100.0)
 
@@ -74,7 +74,7 @@ def test_a_full_batch_is_followed_at_once() -> None:
 @pytest.mark.parametrize("outcome", [None, "failed", "blocked"])
 def test_what_can_not_go_on_is_not_asked_in_circles(outcome: Any) -> None:
     pacing = Pacing()
-    pacing.done(1, None if outcome is None else report(outcome), now=100.0)
+    pacing.done(1, [] if outcome is None else [report(outcome)], now=100.0)
 
     assert not pacing.may(1, 100.1)
 

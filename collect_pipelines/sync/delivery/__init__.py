@@ -1,0 +1,1 @@
+"""Delivering: the batch an integration sends next, the attempt, and the ways it can end."""
