@@ -211,9 +211,9 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 from pathlib import Path
 from tests.contract.warehouse_fakes import *
-destination = warehouse(Path(sys.argv[1]))
-destination.deliver(batch(entry("r1", 1, "Asha", 31)))
-destination.close()
+for destination in (warehouse(Path(sys.argv[1])), warehouse(Path(sys.argv[1]), to="filesystem")):
+    destination.deliver(batch(entry("r1", 1, "Asha", 31)))
+    destination.close()
 from dlt.common.runtime import telemetry, anon_tracker
 assert telemetry.is_telemetry_started() and anon_tracker._ANON_TRACKER_ENDPOINT is None
 """

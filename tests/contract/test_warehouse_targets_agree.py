@@ -108,7 +108,8 @@ def test_names_in_every_script_are_tables_and_columns_of_their_own(place: Place)
     names = ["नाम", "नाव", "🙂", "2030", "select", "q_" + "y" * 70 + "_last4", "q_" + "y" * 70 + "_hash", '"; drop', "Name", "name"]
     columns = [column("question", "text")] * len(names)
     columns = [type(one)(one.key, name, one.type, one.label, one.question) for one, name in zip(columns, names, strict=True)]
-    parts = [batch(entry("r1", 1, *(f"{number} {name}" for name in names)), form=form, columns=columns) for number, form in enumerate(forms)]
+    answers = [[f"{number} {name}" for name in names] for number in range(len(forms))]
+    parts = [batch(entry("r1", 1, *given), form=form, columns=columns) for form, given in zip(forms, answers, strict=True)]
     Warehouse.deliver_together([(place.integration(part.form), part) for part in parts])
 
     from collect_pipelines.destinations.warehouse.naming import column_name, table_name

@@ -1,11 +1,9 @@
 """A program whose children die by SIGKILL in the middle of a load: `python -m tests.contract.warehouse_crashes FOLDER`."""
 
 import os
-import random
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,6 @@ from collect_pipelines.destinations.warehouse import Warehouse
 from collect_pipelines.destinations.warehouse.database import database
 from collect_pipelines.destinations.warehouse.statements import DuckSession
 from tests.contract.warehouse_fakes import AGE, NAME, batch, column, entry, warehouse
-
-STREAM_ROWS = 2000
-STREAM_KILLS = 8
 
 MOMENTS: dict[str, tuple[Any, str, str]] = {
     "before the first write": (DuckSession, "prepare", "before"),
@@ -72,46 +67,6 @@ def at_every_moment(folder: Path) -> None:
         assert _killed(child), f"{name}: the moment never came"
 
 
-def at_any_time(folder: Path) -> None:
-    """Runs the loop of the core, batch after batch with a cursor, and kills it again and again wherever it stands."""
-    dice = random.Random(20300101)
-    folder.mkdir()
-    for _ in range(STREAM_KILLS):
-        child = os.fork()
-        if child == 0:
-            while True:
-                _step(folder)
-        time.sleep(dice.uniform(0.02, 1.0))  # somewhere inside the first load or the next ones
-        os.kill(child, signal.SIGKILL)
-        assert _killed(child)
-    _step(folder)
-
-
-def _step(folder: Path) -> None:
-    # a torn cursor file reads as 0: everything is delivered again, which must be harmless
-    number = _cursor(folder)
-    warehouse(folder / "warehouse.duckdb").deliver(stream(number))
-    (folder / "cursor").write_text(str(number + 1))
-
-
-def stream(number: int) -> Batch:
-    """Batch `number` of a stream: new responses, and a second revision of the batch before."""
-    start = number * STREAM_ROWS
-    created = [entry(f"r{start + place:06}", 2 * start + place + 1, "new", number) for place in range(STREAM_ROWS)]
-    if number == 0:
-        return batch(*created)
-    edited = [
-        entry(f"r{start - STREAM_ROWS + place:06}", 2 * start + STREAM_ROWS + place + 1, "edited", number, revision=2)
-        for place in range(STREAM_ROWS)
-    ]
-    return batch(*created, *edited, number=number + 1)
-
-
-def _cursor(folder: Path) -> int:
-    stored = folder / "cursor"
-    return int(stored.read_text() or 0) if stored.exists() else 0
-
-
 def _killed(child: int) -> bool:
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
@@ -128,4 +83,3 @@ def _deadly(function: Callable[..., Any], when: str) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     at_every_moment(Path(sys.argv[1]) / "moments")
-    at_any_time(Path(sys.argv[1]) / "stream")

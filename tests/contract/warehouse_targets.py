@@ -44,6 +44,15 @@ class Place:
         query = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = '{}' AND table_name = '{}'"
         return dict(self._queried(query.format(dataset, table)))
 
+    def change(self, statement: str) -> None:
+        """What a person does with a client of their own."""
+        if self.to == "postgres":
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(statement)  # type: ignore[arg-type]
+        else:
+            with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
+                connection.execute(statement)
+
     def _queried(self, query: str) -> list[tuple[Any, ...]]:
         if self.to == "postgres":
             with psycopg.connect(self.url) as connection:

@@ -12,6 +12,9 @@ __all__ = ["Target", "WarehouseConfig"]
 
 Target = Literal["duckdb", "postgres", "filesystem", "bigquery", "snowflake"]
 
+ADDRESSES = ("s3", "gs", "gcs", "az", "abfs", "abfss")
+CONTAINER_AT_ACCOUNT = ("az", "abfs", "abfss")  # abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/forms
+
 _REFERENCE = re.compile(r"(env|file|stored):\S.*")
 _BELONGS: dict[str, tuple[Target, ...]] = {
     "path": ("duckdb",),
@@ -58,8 +61,12 @@ class WarehouseConfig(DestinationConfig):
 
     @field_validator("folder")
     @classmethod
-    def _no_secret_in_the_folder(cls, folder: str | None) -> str | None:
-        if folder is not None and re.match(r"[a-z0-9+]+://[^/]*@", folder, re.IGNORECASE) and not folder.startswith(("az", "abfs")):
+    def _known_address(cls, folder: str | None) -> str | None:
+        scheme, separator, rest = (folder or "").partition("://")
+        if separator and scheme not in ADDRESSES:
+            raise ValueError(f"is an address this product does not know; it may begin with {', '.join(f'{one}://' for one in ADDRESSES)}")
+        if separator and "@" in rest and scheme not in CONTAINER_AT_ACCOUNT:
+            # Promise 10: the address is shown to people
             raise ValueError("holds a user or a password; move it to `credentials`")
         return folder
 

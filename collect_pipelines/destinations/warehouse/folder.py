@@ -107,9 +107,13 @@ def _replace_local(path: Path, content: memoryview) -> None:
     except OSError:
         fresh.unlink(missing_ok=True)  # a full disk should not be fuller for it
         raise
+    _appear(fresh, path)
+
+
+def _appear(fresh: Path, path: Path) -> None:
     fresh.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(folder)  # the name survives a power failure too
     finally:
         os.close(folder)

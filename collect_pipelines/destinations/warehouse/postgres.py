@@ -97,7 +97,7 @@ def _credentials(url: str) -> PostgresCredentials:
             fix="Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
         )
     own = credentials.query or {}
-    credentials.query = CONNECTION | own | {"options": f"{own.get('options', '')} {OPTIONS}".strip()}
+    credentials.query = CONNECTION | own | {"options": f"{OPTIONS} {own.get('options', '')}".strip()}
     credentials.connect_timeout = int(credentials.query["connect_timeout"])
     return credentials
 
