@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collect_pipelines.store.integrations import Integration
     from collect_pipelines.store.traces import BatchTrace
 
-__all__ = ["delivery_steps", "read_deliveries"]
+__all__ = ["DOUBTFUL", "delivery_steps", "read_deliveries"]
 
 # What its letter says became of the entry in the batch that failed with it.
 LETTERS = {

@@ -31,8 +31,15 @@ COMMANDS = {
     "secrets": LazyCommand(f"{ROOM}.secrets", "Keep secrets for integrations, sealed in the database; no command shows one."),
     "plugins": LazyCommand(f"{ROOM}.plugins", "List, show, test and start plug-ins: checks and destinations."),
     "failures": LazyCommand(f"{ROOM}.held", "List the responses that are held back, with the reason of each, and decide about them."),
+    "backfill": LazyCommand(
+        f"{ROOM}.backfill", "Send older responses to an integration that began without them; those that come in meanwhile go first."
+    ),
+    "replay": LazyCommand(
+        f"{ROOM}.replay", "Send the integration NAME once more what it has been sent, as the responses and its settings are now."
+    ),
     "slang": LazyCommand(f"{ROOM}.slang", "Import slang lexicons, list them, and search texts and stored responses."),
     "sync": LazyCommand(f"{ROOM}.sync", "Validate and deliver in this process until nothing is pending."),
+    "sql": LazyCommand(f"{ROOM}.sql", "Ask the DuckDB warehouse in SQL; it can change nothing."),
     "doctor": LazyCommand(f"{ROOM}.doctor", "Check everything this installation needs, and say what to repair."),
     "db": LazyCommand(f"{ROOM}.db", "Look after the database schema."),
     "serve": LazyCommand(f"{ROOM}.serve", "Run one server in the foreground, for containers and units."),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collect_pipelines.cli.behind import NOTHING_BEHIND, Behind, read_behind
 from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import ago, print_json, print_table, say
@@ -31,15 +32,18 @@ def command(settings: Settings, form: str | None, as_json: bool) -> None:
         from collect_pipelines.store.ledger import ledger
 
         forms = [find_form(connection, form)] if form else list_forms(connection)
-        rows = ledger(connection, forms[0].form_id if form else None)
+        form_id = forms[0].form_id if form else None
+        rows = ledger(connection, form_id)
+        behind = read_behind(connection, form_id)
     if as_json:
-        print_json({"forms": [_form(one) for one in forms], "integrations": [asdict(row) | {"complete": is_complete(row)} for row in rows]})
+        integrations = [asdict(row) | {"complete": is_complete(row)} for row in rows]
+        print_json({"forms": [_form(one) for one in forms], "integrations": integrations, **asdict(behind)})
         return
     if not forms:
         say("No form is published yet. Next: collect forms publish FILE.yaml")
         return
     _tables(forms, rows)
-    say(_sentence(forms, rows))
+    say(_sentence(forms, rows, behind))
 
 
 def is_complete(row: "Ledger") -> bool:
@@ -78,7 +82,7 @@ def _shown_counts(rows: list["Ledger"], *, every: bool) -> list[str]:
     return [name for name in names if every or name in always or any(getattr(row, name) for row in rows)]
 
 
-def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
+def _sentence(forms: list["FormRecord"], rows: list["Ledger"], behind: Behind = NOTHING_BEHIND) -> str:
     blocked = [row for row in rows if row.state == "blocked"]
     if blocked:
         first = blocked[0]
@@ -90,13 +94,10 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
         names = ", ".join(row.integration for row in pending)
         return f"Only paused integrations have something to deliver: {names}. Next: collect integrations resume {pending[0].integration}"
     if pending:
-        oldest = max((row.oldest_pending_seconds or 0.0) for row in pending)
-        count = sum(row.pending for row in pending)
-        waiting = "1 delivery waits" if count == 1 else f"{count} deliveries wait"
-        return f"{waiting}, the oldest for {ago(oldest)}. To deliver now: collect sync"
+        return _pending(pending, behind)
     if not rows:
         return f"No form has an integration. {_add(forms[0].reference)}"
-    held = sum(row.quarantined + row.dead_lettered for row in rows)
+    held = sum(row.quarantined + row.dead_lettered for row in rows) if behind.undecided is None else behind.undecided
     if held:
         return f"Nothing waits; {held} {'delivery is' if held == 1 else 'deliveries are'} held back. See: collect failures list"
     connected = {row.form for row in rows}
@@ -106,6 +107,16 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"]) -> str:
         verb = "has" if len(alone) == 1 else "have"
         return f"All integrations have delivered; {named} {verb} responses and no integration. {_add(alone[0])}"
     return "All responses are delivered."
+
+
+def _pending(pending: list["Ledger"], behind: Behind) -> str:
+    count = sum(row.pending for row in pending)
+    waiting = "1 delivery waits" if count == 1 else f"{count} deliveries wait"
+    ages = [row.oldest_pending_seconds for row in pending if row.oldest_pending_seconds is not None]
+    oldest = f", the oldest for {ago(max(ages))}" if ages else ""
+    told = behind.words()
+    after = f"{told} See: {behind.see()}" if told else "To deliver now: collect sync"
+    return f"{waiting}{oldest}. {after}"
 
 
 def _add(form: str) -> str:

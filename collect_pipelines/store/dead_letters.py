@@ -23,12 +23,11 @@ __all__ = [
     "Decided",
     "LetterState",
     "StoredDeadLetter",
-    "count_open_letters",
+    "count_letters",
     "discard_letters",
     "letters_at",
     "list_dead_letters",
     "retry_letters",
-    "settle_letters",
 ]
 
 LetterState = Literal["waiting", "open", "redelivered", "discarded", "superseded"]
@@ -76,11 +75,11 @@ def list_dead_letters(
     connection: Connection,
     form_id: int | None = None,
     integration_id: int | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
     *,
     states: Collection[LetterState] = UNDECIDED,
 ) -> list[StoredDeadLetter]:
-    """Those in one of these states, by integration and position; of one form, one integration, or both."""
+    """Those in one of these states, by integration and position; of one form, one integration, or both. No limit: all."""
     query = _LETTERS.where(dead_letter.c.state.in_(states)).order_by(dead_letter.c.integration_id, dead_letter.c.position).limit(limit)
     if form_id is not None:
         query = query.where(form.c.form_id == form_id)
@@ -95,9 +94,9 @@ def letters_at(connection: Connection, form_id: int, position: int, integration_
     return _letters(connection, query if integration_id is None else query.where(dead_letter.c.integration_id == integration_id))
 
 
-def count_open_letters(connection: Connection, form_id: int | None = None) -> int:
-    """How many wait for a person; of one form when it is named."""
-    query = select(func.count()).select_from(dead_letter).where(dead_letter.c.state == "open")
+def count_letters(connection: Connection, state: LetterState, form_id: int | None = None) -> int:
+    """How many are in this state; of one form when it is named."""
+    query = select(func.count()).select_from(dead_letter).where(dead_letter.c.state == state)
     if form_id is not None:
         query = query.join(integration, integration.c.integration_id == dead_letter.c.integration_id).where(
             integration.c.form_id == form_id
@@ -145,20 +144,6 @@ def discard_letters(
     _move(connection, integration_id, behind=-waited, dead_lettered=waited)
     _record(connection, actor, "dead_letter.discarded", integration_id, letters, {"reason": reason})
     return Decided(len(letters), busy)
-
-
-def settle_letters(connection: Connection, integration_id: int, *, delivered: Collection[int] = (), filtered: Collection[int] = ()) -> None:
-    """
-    A replay has sent these positions again: undecided letters among them are settled, and the ledger with them.
-
-    Positions without a letter are left alone. Call it with the integration locked, in the transaction that closes the batch.
-    """
-    letters = _undecided(connection, integration_id, [*delivered, *filtered], None)
-    for name, state, sent in (("delivered", "redelivered", set(delivered)), ("filtered", "superseded", set(filtered))):
-        settled = {position: was for position, was in letters.items() if position in sent}
-        _set(connection, integration_id, settled, {"state": state, "next_attempt_at": None, "decided_at": func.clock_timestamp()})
-        waited = sum(was == "waiting" for was in settled.values())
-        _move(connection, integration_id, **{name: len(settled), "behind": -waited, "dead_lettered": waited - len(settled)})
 
 
 _LETTERS = (

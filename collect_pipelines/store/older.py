@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, Text, cast, exists, func, select
 
 from collect_pipelines.model import Operation
 from collect_pipelines.store.tables import quarantine, response
 
-__all__ = ["OlderEntry", "older_entries"]
+__all__ = ["OlderEntry", "first_position_since", "older_entries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,10 @@ def older_entries(
     if positions is not None:
         query = query.where(older.c.position.in_(positions))
     return [OlderEntry(*row) for row in connection.execute(query)]
+
+
+def first_position_since(connection: Connection, form_id: int, moment: datetime) -> int | None:
+    """The position of the first entry that was received at the moment or after it; None when there is none."""
+    query = select(func.min(response.c.position)).where(response.c.form_id == form_id, response.c.received_at >= moment)
+    position: int | None = connection.execute(query).scalar()
+    return position

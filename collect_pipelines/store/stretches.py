@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Stretch", "entries_in", "without"]
+__all__ = ["Stretch", "entries_in", "within", "without"]
 
 Stretch = tuple[int, int]
 """First and last position, both included."""
@@ -37,3 +37,14 @@ def entries_in(stretches: Sequence[Stretch]) -> int:
     6
     """
     return sum(last - first + 1 for first, last in stretches)
+
+
+def within(stretches: Iterable[Stretch], first: int, last: int | None) -> list[Stretch]:
+    """
+    What lies in `first`..`last` of the stretches; no last: to their end.
+
+    >>> within([(1, 4), (8, 9)], 3, 8)
+    [(3, 4), (8, 8)]
+    """
+    cut = [(max(a, first), b if last is None else min(b, last)) for a, b in stretches]
+    return [(a, b) for a, b in cut if a <= b]

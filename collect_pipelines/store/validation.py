@@ -19,6 +19,7 @@ __all__ = [
     "PendingForm",
     "QuarantineEntry",
     "Quarantined",
+    "count_held",
     "discard",
     "forms_to_validate",
     "held_by_rule",
@@ -120,6 +121,12 @@ def list_quarantined(connection: Connection, form_id: int | None = None, limit: 
     """The entries held back now, oldest first per form; of one form when it is named."""
     query = _QUARANTINED.where(quarantine.c.state == "held").order_by(quarantine.c.form_id, quarantine.c.position).limit(limit)
     return _quarantined(connection, query if form_id is None else query.where(quarantine.c.form_id == form_id))
+
+
+def count_held(connection: Connection, form_id: int | None = None) -> int:
+    """How many entries are held back now; of one form when it is named."""
+    query = select(func.count()).select_from(quarantine).where(quarantine.c.state == "held")
+    return int(connection.execute(query if form_id is None else query.where(quarantine.c.form_id == form_id)).scalar_one())
 
 
 def held_by_rule(connection: Connection) -> list[tuple[str, str, int]]:

@@ -16,14 +16,10 @@ from collect_pipelines.store.backfills import (
     live_first,
     pause_backfill,
     resume_backfill,
-    settle_backfill,
 )
-from collect_pipelines.store.batches import Counts
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.integrations import add_integration, integration_by_id
-from collect_pipelines.store.ledger import ledger
-from tests.integration.store_filling import fill
-from tests.integration.store_tools import publish
+from collect_pipelines.store.integrations import integration_by_id
+from tests.integration.backlog_tools import Old
 from tests.integration.sync_tools import one_database
 
 if TYPE_CHECKING:
@@ -34,36 +30,6 @@ if TYPE_CHECKING:
 def database(postgres: "EmbeddedPostgres", template_database: str) -> Iterator[Database]:
     with one_database(postgres, template_database) as opened:
         yield opened
-
-
-class Old:
-    """An integration that was added to a form with a log, from now on."""
-
-    def __init__(self, database: Database, entries: int, start: str = "now") -> None:
-        self.database = database
-        (self.form_id,) = publish(database, f"form-{id(self)}")
-        with database.begin() as connection:
-            fill(connection, self.form_id, entries)
-            connection.execute(text("update collect.form set validated_through = head where form_id = :form"), {"form": self.form_id})
-            made = add_integration(connection, self.form_id, f"it-{self.form_id}", "shelf", {}, start=start)  # type: ignore[arg-type]
-        self.id, self.name = made.integration_id, made.name
-
-    def counted(self) -> dict[str, int]:
-        with self.database.begin() as connection:
-            (line,) = ledger(connection, self.form_id)
-        parts = {name: getattr(line, name) for name in ("delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")}
-        assert line.accepted == sum(parts.values())
-        return {name: number for name, number in parts.items() if number}
-
-    def begin(self, first: int = 1, through: int | None = None) -> int:
-        with self.database.begin() as connection:
-            made = begin_backfill(connection, self.id, first, through)
-        assert made is not None
-        return made.backfill_id
-
-    def settle(self, backfill_id: int, through: int, **counts: int) -> None:
-        with self.database.begin() as connection:
-            settle_backfill(connection, backfill_id, through, Counts(**counts), 0.5)
 
 
 def test_a_backfill_makes_what_start_left_out_pending_and_settles_it_piece_by_piece(database: Database) -> None:

@@ -56,6 +56,7 @@ class GoogleSheets(Destination):
     deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear")
     values: ClassVar[Literal["display", "typed"]] = "display"
     max_rows: ClassVar[int] = 2000
+    calls_per_minute: ClassVar[float | None] = 60.0  # writes per account, as Google grants them
     max_bytes: ClassVar[int] = 1_900_000  # a batch that grows past 1.9 MB as cells is sent in parts, each exactly once
     clock: Callable[[], float] = staticmethod(time.time)
     """Seconds since the epoch."""
