@@ -18,6 +18,7 @@ from collect_pipelines.errors import NotFound
 
 __all__ = ["Database", "Writer", "database", "open_readonly", "read_copy_path"]
 
+CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "enable_external_access": "false"}
 COPY_SHARE = 20  # the read copy may take a twentieth of the time, however large the file grows
 MAGIC, MAGIC_OFFSET = b"DUCK", 8  # every DuckDB file, whatever its version: an 8-byte checksum, then this
 COPY_CHUNK_BYTES = 8 * 1024 * 1024  # large enough that the copy runs at the speed of the disk
@@ -32,12 +33,13 @@ def open_readonly(path: Path) -> duckdb.DuckDBPyConnection:
     """
     A read-only connection to the copy of the warehouse at `path`; it never delays a load.
 
-    It shows the rows of the moment it was opened: open it again to see newer ones. Raises NotFound before the first load.
+    It shows the rows of the moment it was opened: open it again to see newer ones. It reads no other file and fetches no
+    extension. Raises NotFound before the first load.
     """
     copy = read_copy_path(path)
     if not copy.exists():
         raise NotFound(f"There is no read copy {copy}.", fix="Wait for the first delivery, or set `read_copy: true` for the integration.")
-    return duckdb.connect(str(copy), read_only=True)
+    return duckdb.connect(str(copy), read_only=True, config=dict(CLOSED))
 
 
 @cache
