@@ -41,7 +41,7 @@ def make_services(
         settings.check_processes, settings.check_memory_mb * 1024 * 1024, settings.check_pause_seconds, watcher=metrics
     )
     forms = FormBook(threads, processes, settings.trusted_plugins)
-    return Services(threads, Authenticator(threads), forms, writer, metrics, Readiness())
+    return Services(threads, Authenticator(threads), forms, writer, metrics, Readiness(), settings=settings)
 
 
 class IngestApp:

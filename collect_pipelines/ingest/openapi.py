@@ -15,8 +15,16 @@ _PARAMETERS = {
     "form": "Reference of the form.",
     "id": "Id of the response: 1 to 64 of A-Z a-z 0-9 : . _ -",
     "code": "Code of a problem.",
+    "integration": "Number of the integration.",
+    "receipt": "Name of the message, as the provider was told.",
 }
-_BODY_TYPES = {"Response": JSON_TYPES, "Batch": JSON_TYPES + NDJSON_TYPES, "FormDefinition": JSON_TYPES + YAML_TYPES}
+_FORM_TYPES = ("application/x-www-form-urlencoded",)
+_BODY_TYPES = {
+    "Callback": JSON_TYPES + _FORM_TYPES,
+    "Response": JSON_TYPES,
+    "Batch": JSON_TYPES + NDJSON_TYPES,
+    "FormDefinition": JSON_TYPES + YAML_TYPES,
+}
 _REPLY_TYPES = {"Metrics": "text/plain", "AnswerSchema": "application/schema+json"}
 _SHARED_STATUSES = (400, 401, 403, 404, 409, 410, 413, 415, 422, 428, 503)
 """Problems that more than one route answers with; the codes are in `Problem.code`."""
@@ -130,6 +138,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     ),
     "FormList": _object("Forms of the organization.", forms=_list_of("FormSummary")),
     "Form": _object("A form with its definition.", form=_TEXT, shown_version=_NUMBER, definition=_ANY_OBJECT, versions={"type": "array"}),
+    "Callback": {"type": "object", "description": "What the provider says, in its own words; see docs/destinations/sms.md."},
     "FormDefinition": {"type": "object", "description": "A form file; see docs/forms.md."},
     "Published": _object("The newest version.", ("form", "version", "created"), form=_TEXT, version=_NUMBER, created={"type": "boolean"}),
     "AnswerSchema": {"type": "object", "description": "JSON Schema 2020-12."},
@@ -188,7 +197,9 @@ def document(routes: "Iterable[Route]") -> dict[str, Any]:
 
 
 def _operation(route: "Route") -> dict[str, Any]:
-    replies = {str(status): _reply(schema) for status, schema in route.answers}
+    replies = {str(status): _reply(schema) if schema else {"description": "Taken."} for status, schema in route.answers}
+    if route.body == "Callback":
+        replies |= {str(status): _refusal(status) for status in (401, 413)}
     if route.scope is not None:
         for status in _SHARED_STATUSES:
             replies.setdefault(str(status), _refusal(status))

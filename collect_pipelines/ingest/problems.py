@@ -65,6 +65,11 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         "An API key was sent in the URL",
         "URLs end up in logs: revoke this key, then send the new one as `Authorization: Bearer <key>`.",
     ),
+    "callback-unproven": ProblemKind(
+        401,
+        "The callback does not prove where it comes from",
+        "Sign it as docs/destinations/sms.md says, within 5 minutes; the integration needs `public_url` and its secret.",
+    ),
     "scope-missing": ProblemKind(403, "The API key may not do this", "Use a key that has the scope named in the detail."),
     "unknown-path": ProblemKind(404, "There is nothing here", "See /openapi.json for what is offered."),
     "unknown-form": ProblemKind(404, "There is no such form", "Check the form's name with `GET /v1/forms`."),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from collect_pipelines.ingest import batch, health, openapi, publish, read, submit
+from collect_pipelines.ingest import batch, callbacks, health, openapi, publish, read, submit
 from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
@@ -53,6 +53,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/forms", publish.publish_version, "Publish a form version.", "admin", ((201, "Published"), (200, "Published")), "FormDefinition"),
     Route("GET", "/v1/forms/{form}", publish.show_form, "Show a form.", "read", ((200, "Form"),)),
     Route("GET", "/v1/forms/{form}/schema", publish.show_schema, "JSON Schema of the form's answers.", "read", ((200, "AnswerSchema"),)),
+    Route("POST", "/v1/callbacks/{integration}/status/{receipt}", callbacks.receive_report, "Tell what became of a message (SMS providers).", None, ((204, ""),), "Callback"),
+    Route("POST", "/v1/callbacks/{integration}/replies", callbacks.receive_reply, "Pass on a reply, e.g. STOP (SMS providers).", None, ((204, ""),), "Callback"),
     Route("GET", "/livez", health.live, "Is the process alive.", None, ((200, "Live"),), None, "no"),
     Route("GET", "/readyz", health.ready, "Can it store responses.", None, ((200, "Ready"), (503, "Ready")), None, "no"),
     Route("GET", "/metrics", health.metrics, "Prometheus metrics.", None, ((200, "Metrics"),), None, "no"),

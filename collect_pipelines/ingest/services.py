@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from collect_pipelines.ingest.attempts import AttemptRecorder
 from collect_pipelines.ingest.authentication import Authenticator
+from collect_pipelines.ingest.callbacks import CallbackDesk
 from collect_pipelines.ingest.check_watch import CheckWatch
 from collect_pipelines.ingest.forms import FormBook
 from collect_pipelines.ingest.housekeeping import Housekeeping
 from collect_pipelines.ingest.recognition import FingerprintFinder
 from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.model import Accepted, Submission
+from collect_pipelines.settings import Settings
 from collect_pipelines.store.fingerprints import Finder
 from collect_pipelines.telemetry.ingest_metrics import IngestMetrics
 
@@ -56,13 +58,16 @@ class Services:
     metrics: IngestMetrics
     readiness: "Readiness"
     stopping: bool = False
+    settings: Settings = field(default_factory=Settings)
     fingerprints: FingerprintFinder = field(init=False)
     attempts: AttemptRecorder = field(init=False)
     housekeeping: Housekeeping = field(init=False)
     check_watch: CheckWatch = field(init=False)
+    callbacks: CallbackDesk = field(init=False)
 
     def __post_init__(self) -> None:
         self.fingerprints = Finder(self.threads.url)
         self.attempts = AttemptRecorder(self.threads, self.metrics)
         self.housekeeping = Housekeeping(self.threads)
         self.check_watch = CheckWatch(self.threads, self.forms, self.metrics)
+        self.callbacks = CallbackDesk(self.threads, self.settings)

@@ -1,4 +1,4 @@
-"""The journal: what is known of effects outside that can't be undone, and whom nobody may write to."""
+"""The journal: what is known of effects outside that can't be undone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,20 @@ from sqlalchemy import Connection, case, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from collect_pipelines.model import JsonValue
-from collect_pipelines.store.tables import integration, journal, opt_out
+from collect_pipelines.store.tables import integration, journal
 
-__all__ = ["JournalLine", "noted_since", "opted_out", "read_journal", "write_journal"]
+__all__ = [
+    "FormLine",
+    "JournalLine",
+    "change_line",
+    "journal_of",
+    "list_journal",
+    "noted_since",
+    "read_journal",
+    "write_journal",
+]
+
+MOST_REVISIONS = 100  # of a response whose effects are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,55 @@ def noted_since(connection: Connection, integration_id: int, seconds: float, sta
     return int(connection.execute(query).scalar_one())
 
 
-def opted_out(connection: Connection, integration_id: int, channel: str, addresses: Sequence[str]) -> frozenset[str]:
-    """Those of the addresses that the integration's organization must not write to on this channel."""
+@dataclass(frozen=True, slots=True)
+class FormLine:
+    """A line of the journal, with the integration it belongs to."""
+
+    integration: str
+    kind: str
+    line: JournalLine
+
+
+def journal_of(connection: Connection, form_id: int, response_id: str, revisions: int) -> list[FormLine]:
+    """What the integrations of the form noted of a response, oldest first. revisions: how many it has."""
+    # the keys are known, so that the primary key finds them
+    keys = [response_id, *(f"{response_id}@{number}" for number in range(1, min(revisions, MOST_REVISIONS) + 1))]
     query = (
-        select(opt_out.c.address)
-        .join(integration, integration.c.organization_id == opt_out.c.organization_id)
-        .where(integration.c.integration_id == integration_id, opt_out.c.channel == channel, opt_out.c.address.in_(addresses))
+        select(integration.c.name, integration.c.kind, *(journal.c[name] for name in _READ))
+        .join_from(integration, journal, journal.c.integration_id == integration.c.integration_id)
+        .where(integration.c.form_id == form_id, journal.c.key.in_(keys))
+        .order_by(journal.c.created_at, journal.c.key)
     )
-    return frozenset(connection.execute(query).scalars())
+    return [FormLine(row.name, row.kind, JournalLine(**{name: row._mapping[name] for name in _READ})) for row in connection.execute(query)]
+
+
+def list_journal(connection: Connection, integration_id: int, states: Sequence[str] = (), limit: int = 100) -> list[JournalLine]:
+    """Lines about responses, those first written last at first. states: only in these."""
+    query = select(*(journal.c[name] for name in _READ)).where(journal.c.integration_id == integration_id, ~journal.c.key.contains("/"))
+    if states:
+        query = query.where(journal.c.state.in_(states))
+    return [
+        JournalLine(**row._mapping) for row in connection.execute(query.order_by(journal.c.created_at.desc(), journal.c.key).limit(limit))
+    ]
+
+
+def change_line(
+    connection: Connection, integration_id: int, key: str, state: str, *, over: Sequence[str], reference: str | None, facts: dict[str, Any]
+) -> JournalLine | None:
+    """
+    A line that is there takes another state, keeps its detail and gets `facts` besides; None when it is in none of `over`.
+
+    A line that names another effect than `reference` stays as it is.
+    """
+    rows = connection.execute(
+        select(*(journal.c[name] for name in _READ))
+        .where(journal.c.integration_id == integration_id, journal.c.key == key, journal.c.state.in_(over))
+        .with_for_update()
+    ).all()
+    for row in rows:
+        if row.reference is not None and reference not in (None, row.reference):
+            return None
+        line = JournalLine(key, state, reference or row.reference, row.subject, {**row.detail, **facts})
+        write_journal(connection, integration_id, [line])
+        return line
+    return None

@@ -3,26 +3,20 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from collect_pipelines.destinations.interface import Note
-from collect_pipelines.errors import Blocked, ConfigInvalid, NotFound
 from collect_pipelines.model import JsonValue, QuotaBucket
-from collect_pipelines.settings import Settings, environment_secret
-from collect_pipelines.store import integrations, journal, quota
+from collect_pipelines.settings import Settings
+from collect_pipelines.store import integrations, journal, opt_outs, quota
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.leases import hold_lease
-from collect_pipelines.store.organizations import organization_id_of
-from collect_pipelines.store.secrets import read_secret
-from collect_pipelines.store.vault import Vault
+from collect_pipelines.store.secret_texts import secret_text
 from collect_pipelines.sync.tenure import Tenure
 
 __all__ = ["DeliveryContext"]
-
-MAX_SECRET_BYTES = 1_000_000  # a credentials file has a few kilobytes; the rest is a wrong path
 
 
 class DeliveryContext:
@@ -95,20 +89,11 @@ class DeliveryContext:
     def opted_out(self, channel: str, addresses: Sequence[str]) -> frozenset[str]:
         """Those of the addresses that nobody may write to."""
         with self._database.begin() as connection:
-            return journal.opted_out(connection, self.integration_id, channel, addresses)
+            return opt_outs.opted_out(connection, self.integration_id, channel, addresses)
 
     def secret(self, reference: str) -> str:
         """The text behind `env:NAME`, `file:PATH` or `stored:NAME`."""
-        scheme, _, name = reference.partition(":")
-        if scheme not in ("env", "file", "stored") or not name:
-            # Promise 10: not shown, it may be the secret itself
-            raise Blocked("A secret of the configuration is no reference.", fix="Write it as env:NAME, file:PATH or stored:NAME.")
-        if scheme == "stored":
-            return self._stored_secret(name)
-        value = environment_secret(name) if scheme == "env" else _file_secret(name)
-        if value is None:
-            raise Blocked(f"The secret {reference} is missing or can't be read.", fix=_secret_fix(scheme, name))
-        return value
+        return secret_text(self._database.begin, self._settings, self._organization, reference)
 
     def setting(self, name: str) -> str:
         """A setting as text, defaults filled in. Secret settings are not lent."""
@@ -125,14 +110,6 @@ class DeliveryContext:
         """Raises LeaseLost when another worker took over."""
         if self._tenure is not None:
             self._tenure.check()
-
-    def _stored_secret(self, name: str) -> str:
-        try:
-            with self._database.begin() as connection:
-                owner = organization_id_of(connection, self._organization)
-                return read_secret(connection, Vault.from_settings(self._settings), owner, name)
-        except (NotFound, ConfigInvalid) as exc:
-            raise Blocked(exc.message, fix=exc.fix or f"collect secrets set {name}") from exc
 
     @contextmanager
     def _fenced(self) -> Iterator[Connection]:
@@ -151,17 +128,3 @@ def _derived(settings: Settings) -> dict[str, str]:
         "oauth_token_url": settings.oauth_token_url or f"{local}/token",
         "local_sheets_credentials": str(settings.data_dir / "sheets" / "person.json"),
     }
-
-
-def _file_secret(path: str) -> str | None:
-    try:
-        with Path(path).expanduser().open(encoding="utf-8") as file:
-            return file.read(MAX_SECRET_BYTES).strip() or None
-    except (OSError, ValueError):
-        return None
-
-
-def _secret_fix(scheme: str, name: str) -> str:
-    if scheme == "env":
-        return f"Set the environment variable {name} for the workers and restart them."
-    return f"Put the secret into {name} and let the workers' account read it."

@@ -1,6 +1,7 @@
 """The class the core drives. Nothing heavy is imported before the first message is drafted."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -16,7 +17,6 @@ from collect_pipelines.destinations.interface import (
 )
 from collect_pipelines.destinations.sms.config import SmsConfig
 from collect_pipelines.destinations.sms.keys import receipt_key
-from collect_pipelines.destinations.sms.sending import Clock
 from collect_pipelines.model import JsonValue
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Sms(Destination):
     max_rows: ClassVar[int] = 50  # each is a call of its own; a provider that takes a second each holds the lane for a minute
     max_bytes: ClassVar[int] = 8_000_000
     longest_wait_seconds: ClassVar[float] = 900.0
-    clock: ClassVar[Clock] = staticmethod(lambda: datetime.now(UTC))
+    clock: Callable[[], float] = staticmethod(time.time)
 
     config: SmsConfig
     _used: "Provider | None" = None
@@ -80,7 +80,7 @@ class Sms(Destination):
 
         drafts = list(Drafter(self.config, batch).drafts())
         limits = Limits(self.config, self.context, batch.time_zone, self._opted_out(drafts))
-        return listing([(draft, limits.ruled_out(draft, type(self).clock())) for draft in drafts])
+        return listing([(draft, limits.ruled_out(draft, self._now())) for draft in drafts])
 
     def deliver(self, batch: Batch) -> Delivery:
         """Sends the messages in order, each noted in the journal before the call; never one that may have been sent before."""
@@ -88,7 +88,6 @@ class Sms(Destination):
         from collect_pipelines.destinations.sms.limits import Digests, Limits
         from collect_pipelines.destinations.sms.sending import Desk, Pause
 
-        clock = type(self).clock
         drafts = list(Drafter(self.config, batch).drafts())
         keys = [key for draft in drafts for key in (receipt_key(draft.response_id), receipt_key(draft.response_id, draft.revision))]
         desk = Desk(
@@ -97,9 +96,9 @@ class Sms(Destination):
             provider=self._provider(),
             limits=Limits(self.config, self.context, batch.time_zone, self._opted_out(drafts)),
             digests=Digests(self.context),
-            pause=Pause(self.context, clock),
+            pause=Pause(self.context, self._now),
             lines=self.context.notes(keys),
-            clock=clock,
+            clock=self._now,
         )
         outcomes = tuple(desk.handle(draft) for draft in drafts)
         return Delivery(outcomes, api_calls=desk.calls, sent_bytes=desk.sent_bytes)
@@ -108,6 +107,9 @@ class Sms(Destination):
         """Closes the provider's connections."""
         if self._used is not None:
             self._used.close()
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     def _opted_out(self, drafts: "Sequence[Draft]") -> frozenset[str]:
         numbers = [draft.recipient.e164 for draft in drafts if draft.recipient.e164]

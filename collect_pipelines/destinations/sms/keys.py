@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["DONE", "IN_DOUBT", "LIVE", "PENDING", "State", "claim_key", "receipt_key", "response_of"]
+__all__ = ["DONE", "IN_DOUBT", "LIVE", "PENDING", "State", "claim_key", "receipt_key", "replaced_by", "response_of"]
 
 State = Literal["sending", "unknown", "sent", "delivered", "undelivered", "failed", "refused", "suppressed", "waiting", "claimed"]
 """
@@ -36,3 +36,13 @@ def claim_key(message_id: str) -> str:
 def response_of(key: str) -> str | None:
     """The response a key is about; None for a claim."""
     return None if "/" in key else key.partition("@")[0]
+
+
+def replaced_by(state: str) -> tuple[str, ...]:
+    """
+    The states that a report of this state may replace: what is final stays.
+
+    A report also corrects a line that said that nothing was sent, so that nothing is sent again.
+    """
+    before = (*IN_DOUBT, *PENDING)
+    return before if state == "sent" else (*before, "sent")

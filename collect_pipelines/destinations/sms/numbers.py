@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
-__all__ = ["Recipient", "recipient_of"]
+__all__ = ["Recipient", "e164", "recipient_of"]
 
 UNKNOWN_ZONE = "Etc/Unknown"
 
@@ -43,6 +43,19 @@ def recipient_of(answer: str | None, region: str | None, kinds: tuple[str, ...])
         return Recipient(None, kind, reason=f"the number is of the kind {kind}, which is not written to")
     zones = tuple(zone for zone in time_zones_for_number(number) if zone != UNKNOWN_ZONE)
     return Recipient(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), kind, zones=zones)
+
+
+def e164(text: str, region: str | None = None) -> str | None:
+    """The number in E.164; None for a text that is no possible number. region: country of numbers without +."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text[:MOST_CHARACTERS], region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 MOST_CHARACTERS = 64  # no number is longer, with all its signs; libphonenumber is slow with long runs of them
