@@ -50,7 +50,7 @@ def remove_integration(connection: Connection, found: Integration, *, even_if_pe
     undecided = int(connection.execute(letters).scalar_one())
     if (pending or undecided) and not even_if_pending:
         raise Conflict(
-            f"{found.name} has {pending} entries to send, and {undecided} that wait for a decision.",
+            f"{found.name} has {pending} {'entry' if pending == 1 else 'entries'} to send, and {undecided} waiting for a decision.",
             fix="Let it deliver them first; or add --force, and they are never sent.",
         )
     for table in (*OWNED, integration):

@@ -1,6 +1,6 @@
 """Whether a mapping fits its form and its kind of destination; every misfit with what to do."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -45,21 +45,24 @@ def _filter(mapping: MappingConfig, columns: Sequence[Column], zone: str) -> Ite
 
 
 def _columns(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit]:
-    known = by_any_key(columns)
-    for field, named in (("columns", [one.question for one in mapping.columns or ()]), ("exclude", list(mapping.exclude))):
-        firsts: list[str] = []
-        for key in named:
-            if key not in known:
-                yield Misfit(field, f"the form has no question `{key}` of its own", _closest(key, known))
-            elif known[key].key in firsts:
-                yield Misfit(field, f"`{key}` is named twice", "name it once")
-            else:
-                firsts.append(known[key].key)
-    both = [one.question for one in mapping.columns or () if one.question in mapping.exclude]
-    for key in both:
-        yield Misfit("exclude", f"`{key}` is also among `columns`", "take it out of one of the two")
-    if not outgoing(mapping, columns):
-        yield Misfit("columns", "no column is left", "let at least one question go out")
+    named = {"columns": [one.question for one in mapping.columns or ()], "exclude": list(mapping.exclude)}
+    found = [misfit for field, keys in named.items() for misfit in _named(field, keys, by_any_key(columns))]
+    for key in (key for key in named["columns"] if key in mapping.exclude):
+        found.append(Misfit("exclude", f"`{key}` is also among `columns`", "take it out of one of the two"))
+    if not found and not outgoing(mapping, columns):
+        found.append(Misfit("columns", "no column is left", "let at least one question go out"))
+    yield from found
+
+
+def _named(field: str, keys: Sequence[str], known: Mapping[str, Column]) -> Iterator[Misfit]:
+    firsts: set[str] = set()
+    for key in keys:
+        if key not in known:
+            yield Misfit(field, f"the form has no question `{key}` of its own", _closest(key, known))
+        elif known[key].key in firsts:
+            yield Misfit(field, f"`{key}` is named twice", "name it once")
+        else:
+            firsts.add(known[key].key)
 
 
 def _masks(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit]:
@@ -76,11 +79,9 @@ def _masks(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit
 
 def _mask(key: str, question_type: str, mask: Mask) -> Iterator[Misfit]:
     if mask == "year" and question_type not in YEAR_TYPES:
-        yield Misfit(
-            "masks", f"`{key}` is a {question_type} question and has no year", "use drop or hash; year goes with dates and datetimes"
-        )
+        yield Misfit("masks", f"`{key}` ({question_type}) has no year", "year goes with dates and datetimes: use drop or hash")
     if mask == "last4" and question_type not in LAST4_TYPES:
-        yield Misfit("masks", f"`{key}` is a {question_type} question: four characters of it mean nothing", "use drop or hash")
+        yield Misfit("masks", f"`{key}` ({question_type}): four characters of it mean nothing", "use drop or hash")
 
 
 def _kind(mapping: MappingConfig, kind: type[Destination]) -> Iterator[Misfit]:

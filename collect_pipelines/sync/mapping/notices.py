@@ -21,7 +21,7 @@ def _personal(plan: Plan) -> Iterator[str]:
         first = named[0].partition(" ")[0]
         yield (
             f"Answers that tell of a person go out as they are: {', '.join(named)}. "
-            f"To change that: --mask {first}=hash (or last4, year, drop), or --exclude {first}."
+            f"Mask them (--mask {first}=hash, or last4 or drop) or leave them out (--exclude {first}) unless that is meant."
         )
 
 
