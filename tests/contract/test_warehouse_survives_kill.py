@@ -24,8 +24,10 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("working_folder", ["kept", "lost"])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "working_folder"),
+    [(moment, "kept") for moment in MOMENTS] + [(moment, "lost") for moment in ("after extract", "after staging", "after the merge")],
+)
 def test_the_interrupted_batch_lands_once_when_it_comes_again(crashed: Path, tmp_path: Path, moment: str, working_folder: str) -> None:
     home = tmp_path / "resumed"
     shutil.copytree(crashed / "moments" / moment.replace(" ", "_"), home)

@@ -42,7 +42,9 @@ class WarehouseConfig(DestinationConfig):
         default=True, description="duckdb: keep a copy `NAME.read.duckdb` beside the file that people can query while rows are loaded."
     )
     folder: str | None = Field(
-        default=None, description="filesystem: a folder, or an address such as s3://bucket/forms. Unset: `parquet` in the data folder."
+        default=None,
+        description="filesystem: a folder (a relative one is below the data folder), or an address such as s3://bucket/forms. "
+        "Unset: `parquet` in the data folder.",
     )
     credentials: Annotated[str | None, AfterValidator(_reference)] = Field(
         default=None,
@@ -59,6 +61,13 @@ class WarehouseConfig(DestinationConfig):
 
     needs_credentials: ClassVar[tuple[Target, ...]] = ("postgres", "bigquery", "snowflake")
 
+    @field_validator("path", "folder")
+    @classmethod
+    def _printable(cls, place: Any) -> Any:
+        if place is not None and (not str(place).strip() or not str(place).isprintable()):
+            raise ValueError("is empty or holds characters that no name of a file has")
+        return place
+
     @field_validator("folder")
     @classmethod
     def _known_address(cls, folder: str | None) -> str | None:
@@ -73,7 +82,7 @@ class WarehouseConfig(DestinationConfig):
     @model_validator(mode="after")
     def _fields_fit_the_target(self) -> Any:
         for name, targets in _BELONGS.items():
-            if name in self.model_fields_set and getattr(self, name) is not None and self.to not in targets:
+            if getattr(self, name) != type(self).model_fields[name].default and self.to not in targets:
                 raise ValueError(f"`{name}` means nothing to `to: {self.to}`; it belongs to {' and '.join(targets)}")
         if self.to in self.needs_credentials and self.credentials is None:
             raise ValueError(f"`to: {self.to}` needs `credentials`, e.g. env:WAREHOUSE_CREDENTIALS")

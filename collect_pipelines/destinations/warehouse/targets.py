@@ -75,6 +75,7 @@ def duckdb_path(config: WarehouseConfig, context: Context) -> Path:
 
 
 def folder_address(config: WarehouseConfig, context: Context) -> str:
-    """The folder of Parquet files: an absolute path, or an address with a scheme."""
-    folder = config.folder or str(Path(context.setting("data_dir")) / "parquet")
-    return folder if "://" in folder else str(Path(folder).absolute())
+    """The folder of Parquet files: an absolute path (a relative one is below the data folder), or an address with a scheme."""
+    if config.folder and "://" in config.folder:
+        return config.folder
+    return str((Path(context.setting("data_dir")) / (config.folder or "parquet")).absolute())
