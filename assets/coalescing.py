@@ -16,7 +16,7 @@ EVENTS_PER_SECOND = 5.0  # 300 busy forms are then told about once a minute, for
 SLICE = 20  # events written in one go, so that a lane's page stays current while hundreds of forms are told about
 
 LANDED = ("validated", "delivered", "parked")
-TRANSIENT = ("postponed", "failed")  # tried again by itself: no news
+TRANSIENT = ("postponed", "split", "failed")  # tried again by itself: no news
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class Totals:
     rows: int = 0
     delivered: int = 0
     rejected: int = 0
+    set_aside: int = 0
+    skipped: int = 0
     quarantined: int = 0
     seconds: float = 0.0
     api_calls: int = 0
@@ -60,12 +62,15 @@ class Totals:
         self.rows += report.rows if landed else 0
         self.delivered += report.delivered
         self.rejected += report.rejected
+        self.set_aside += report.behind
+        self.skipped += report.skipped
         self.quarantined += report.quarantined
         self.seconds += report.seconds
         self.api_calls += report.api_calls
         self.quota_wait_seconds += report.quota_wait_seconds
         self.oldest_age_seconds = max(self.oldest_age_seconds, report.oldest_age_seconds)
-        self.through_position = max(self.through_position, report.to_position if landed else report.from_position - 1)
+        if report.purpose == "live":  # what was set aside, or is backfilled, lies behind
+            self.through_position = max(self.through_position, report.to_position if landed else report.from_position - 1)
         self.outcome, self.message = report.outcome, report.message
         if landed:
             self.warnings = dict(report.warnings)

@@ -23,6 +23,8 @@ def metadata_of(totals: Totals) -> dict[str, int | float | str]:
         "rows_new": totals.rows,
         "rows_delivered": totals.delivered,
         "rows_rejected": totals.rejected,
+        "rows_set_aside": totals.set_aside,
+        "rows_skipped": totals.skipped,
         "rows_quarantined": totals.quarantined,
         "batches": totals.batches,
         "batch_seconds": round(totals.seconds, 3),

@@ -8,6 +8,7 @@ from typing import Any, Literal, NewType
 __all__ = [
     "Accepted",
     "BatchState",
+    "BreakerState",
     "Earlier",
     "Finding",
     "Fingerprint",
@@ -33,6 +34,8 @@ Severity = Literal["reject", "flag", "note"]
 FormState = Literal["open", "closed", "archived"]
 IntegrationState = Literal["active", "paused", "blocked"]
 BatchState = Literal["planned", "sending", "landed", "parked", "replaced"]
+BreakerState = Literal["closed", "open", "half_open"]
+"""Whether the receiver of an integration is asked: yes; not yet, it failed again and again; the next attempt decides."""
 Purpose = Literal["live", "retry", "backfill", "replay"]
 """Why a batch is sent: new entries, entries that were set aside, older entries a new integration has not had, entries once more."""
 
@@ -151,6 +154,13 @@ class Ledger:
     oldest_pending_seconds: float | None
     reason: str | None = None
     fix: str | None = None
+    set_aside: int = 0
+    """Of the pending ones, those that are tried by themselves."""
+    open_letters: int = 0
+    """Of the dead-lettered ones, those about which nobody decided yet."""
+    failures: int = 0
+    """Attempts in a row that brought nothing forward."""
+    breaker: BreakerState = "closed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select, true
 
 from collect_pipelines.model import Ledger
+from collect_pipelines.store.breakers import breaker_state
 from collect_pipelines.store.forms import form_reference
-from collect_pipelines.store.tables import batch, form, integration, organization, response
+from collect_pipelines.store.tables import batch, dead_letter, form, integration, organization, response
 
 __all__ = ["batch_totals", "ledger"]
 
@@ -26,6 +27,9 @@ def ledger(connection: Connection, form_id: int | None = None) -> list[Ledger]:
             organization.c.slug.label("organization"),
             form.c.head,
             func.extract("epoch", func.clock_timestamp() - waiting.c.received_at).label("age"),
+            _letters("waiting", integration.c.behind),
+            _letters("open", integration.c.dead_lettered),
+            breaker_state().label("breaker"),
         )
         .select_from(_OWNED.outerjoin(waiting, true()))
         .order_by(integration.c.integration_id)
@@ -70,6 +74,14 @@ _OWNED = integration.join(form, form.c.form_id == integration.c.form_id).join(
 )
 
 
+def _letters(state: str, bound: Any) -> Any:
+    """How many of the integration's letters are in the state; there are none while `bound` is zero, and none is looked for."""
+    count = select(func.count()).where(
+        bound > 0, dead_letter.c.integration_id == integration.c.integration_id, dead_letter.c.state == state
+    )
+    return count.correlate(integration).scalar_subquery().label(f"letters_{state}")
+
+
 def _line(row: Any) -> Ledger:
     return Ledger(
         form=form_reference(row.organization, row.slug),
@@ -86,4 +98,8 @@ def _line(row: Any) -> Ledger:
         oldest_pending_seconds=None if row.age is None else max(float(row.age), 0.0),
         reason=row.reason,
         fix=row.fix,
+        set_aside=row.letters_waiting,
+        open_letters=row.letters_open,
+        failures=row.failures,
+        breaker=row.breaker,
     )

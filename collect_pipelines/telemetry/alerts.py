@@ -19,7 +19,7 @@ from collect_pipelines.model import Ledger
 
 __all__ = ["Alert", "Kind", "Status", "evaluate", "message", "post"]
 
-Kind = Literal["late", "blocked", "quarantine", "dead_letters", "batch"]
+Kind = Literal["late", "blocked", "failing", "quarantine", "dead_letters", "batch"]
 Status = Literal["fired", "resolved"]
 
 POST_TIMEOUT_SECONDS = 5.0  # all alerts of a minute are one request
@@ -68,10 +68,20 @@ def _of_integration(row: Ledger, late_after_seconds: float) -> list[Alert]:
     elif row.state == "active" and late > late_after_seconds:
         text = f"{row.integration} ({row.kind}) of form {row.form} is late: {row.pending} pending, the oldest for {late:.0f} s."
         found.append(Alert("late", row.integration, "critical", row.form, text, f"{show} names the reason and the fix."))
-    if row.dead_lettered:
-        text = f"{row.integration} ({row.kind}) of form {row.form}: the receiver refused {row.dead_lettered} for good."
+    if row.state == "active" and row.breaker != "closed":
+        text = f"{row.integration} ({row.kind}) of form {row.form}: {row.failures} attempts in a row failed. It goes on trying by itself."
+        found.append(Alert("failing", row.integration, "warning", row.form, text, f"{show} names the last error."))
+    if row.open_letters:
+        text = f"{row.integration} ({row.kind}) of form {row.form}: the receiver refused {row.open_letters} for good."
         found.append(
-            Alert("dead_letters", row.integration, "warning", row.form, text, "`collect failures list` shows each with its reason.")
+            Alert(
+                "dead_letters",
+                row.integration,
+                "warning",
+                row.form,
+                text,
+                "`collect failures list` shows each with its reason; retry or discard them.",
+            )
         )
     return found
 

@@ -15,10 +15,20 @@ from prometheus_client.registry import Collector
 from collect_pipelines.errors import Unavailable
 from collect_pipelines.model import IntegrationState, Ledger
 
-__all__ = ["BATCH_COUNTERS", "LEDGER_GAUGES", "PIPELINE_UP", "BatchTotals", "PipelineCollector", "QuotaLevel", "RuleCount"]
+__all__ = [
+    "BATCH_COUNTERS",
+    "LEDGER_GAUGES",
+    "PIPELINE_UP",
+    "STANDING_GAUGES",
+    "BatchTotals",
+    "PipelineCollector",
+    "QuotaLevel",
+    "RuleCount",
+]
 
 PIPELINE_UP = "collect_pipeline_up"
 INTEGRATION_STATE = "collect_integration_state"
+BREAKER_OPEN = "collect_integration_breaker_open"
 OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
 QUOTA_REMAINING = "collect_quota_remaining_ratio"
 HELD_BY_RULE = "collect_held_by_rule"
@@ -31,11 +41,18 @@ LEDGER_GAUGES = {
     "collect_delivered_responses": ("delivered", "Log entries whose effect is in the destination."),
     "collect_filtered_responses": ("filtered", "Log entries the integration's filter leaves out."),
     "collect_quarantined_responses": ("quarantined", "Log entries held back by validation."),
-    "collect_dead_letters": ("dead_lettered", "Log entries the receiver refused for good."),
+    "collect_dead_letters": ("dead_lettered", "Log entries the receiver refused for good, those somebody decided about included."),
     "collect_erased_responses": ("erased", "Log entries erased before they were delivered."),
     "collect_undelivered_responses": ("pending", "Log entries still to be delivered."),
 }
 """Metric -> field of Ledger and help text."""
+
+STANDING_GAUGES = {
+    "collect_open_dead_letters": ("open_letters", "Log entries the receiver refused and nobody decided about yet."),
+    "collect_set_aside_responses": ("set_aside", "Log entries that are set aside and tried by themselves; they count as undelivered."),
+    "collect_integration_failures": ("failures", "Attempts in a row that brought nothing forward."),
+}
+"""Metric -> field of Ledger and help text; no part of the sum."""
 
 BATCH_COUNTERS = {
     "collect_batches_total": ("batches", "Batches landed."),
@@ -126,19 +143,24 @@ def _up(value: int) -> Metric:
 
 
 def _ledger_families(ledger: list[Ledger]) -> Iterator[Metric]:
-    for name, (field, text) in LEDGER_GAUGES.items():
+    for name, (field, text) in (LEDGER_GAUGES | STANDING_GAUGES).items():
         gauge = GaugeMetricFamily(name, text, labels=INTEGRATION_LABELS)
         for row in ledger:
             gauge.add_metric([row.form, row.integration, row.kind], getattr(row, field))
         yield gauge
     oldest = GaugeMetricFamily(OLDEST_UNDELIVERED, "Age of the oldest undelivered entry, 0 without one.", labels=INTEGRATION_LABELS)
+    breakers = GaugeMetricFamily(
+        BREAKER_OPEN, "1 while attempt after attempt brought nothing forward and the next one is waited for.", labels=INTEGRATION_LABELS
+    )
     states = GaugeMetricFamily(INTEGRATION_STATE, "1 for the state the integration is in.", labels=[*INTEGRATION_LABELS, "state"])
     for row in ledger:
         names = [row.form, row.integration, row.kind]
         oldest.add_metric(names, row.oldest_pending_seconds or 0.0)
+        breakers.add_metric(names, float(row.breaker != "closed"))
         for state in get_args(IntegrationState):
             states.add_metric([*names, state], float(row.state == state))
     yield oldest
+    yield breakers
     yield states
 
 

@@ -88,8 +88,8 @@ def test_a_delivery_is_told_with_the_same_numbers_every_time(instance: dg.Dagste
     assert totals == {"rows_new": 9, "rows_delivered": 9, "rows_rejected": 1, "batches": 3, "api_calls": 3}
     for each in told:
         assert set(each) == {
-            "rows_new", "rows_delivered", "rows_rejected", "rows_quarantined", "batches", "batch_seconds", "api_calls",
-            "quota_wait_seconds", "oldest_age_seconds", "through_position", "state",
+            "rows_new", "rows_delivered", "rows_rejected", "rows_set_aside", "rows_skipped", "rows_quarantined", "batches", "batch_seconds",
+            "api_calls", "quota_wait_seconds", "oldest_age_seconds", "through_position", "state",
         }  # fmt: skip
 
 

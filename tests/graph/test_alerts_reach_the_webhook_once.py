@@ -86,7 +86,12 @@ def row(**changes: Any) -> Ledger:
         ({"pending": 3, "oldest_pending_seconds": 301.0}, {}, ["late"]),
         ({"pending": 3, "oldest_pending_seconds": 301.0, "state": "paused"}, {}, []),
         ({"pending": 3, "oldest_pending_seconds": 301.0, "state": "blocked", "reason": "no access"}, {}, ["blocked"]),
-        ({"dead_lettered": 1}, {}, ["dead_letters"]),
+        ({"dead_lettered": 2, "open_letters": 1}, {}, ["dead_letters"]),
+        ({"dead_lettered": 2}, {}, []),  # somebody decided about them
+        ({"pending": 2, "set_aside": 2}, {}, []),  # tried again by themselves
+        ({"failures": 4}, {}, []),
+        ({"failures": 5, "breaker": "open"}, {}, ["failing"]),
+        ({"failures": 5, "breaker": "half_open", "state": "paused"}, {}, []),
         ({}, {"household": 2, "other": 0}, ["quarantine"]),
     ],
 )

@@ -46,6 +46,14 @@ def test_the_numbers_are_those_of_the_ledger_and_add_up() -> None:
     assert every.get_sample_value("collect_oldest_undelivered_age_seconds", LABELS) == 12.5
 
 
+def test_what_needs_attention_is_told_besides() -> None:
+    every = registry(replace(ROW, open_letters=2, set_aside=3, failures=7, breaker="open"))
+    names = ("collect_open_dead_letters", "collect_set_aside_responses", "collect_integration_failures", "collect_integration_breaker_open")
+
+    assert [every.get_sample_value(name, LABELS) for name in names] == [2, 3, 7, 1]
+    assert registry(ROW).get_sample_value("collect_integration_breaker_open", LABELS) == 0
+
+
 def test_nothing_undelivered_is_an_age_of_zero_not_a_gap() -> None:
     every = registry(replace(ROW, oldest_pending_seconds=None))
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from sqlalchemy import Connection
+
 from collect_pipelines.destinations.interface import Delivery
 from collect_pipelines.errors import Blocked, DeliveryError, LeaseLost, Unavailable
 from collect_pipelines.settings import Settings
@@ -104,25 +106,34 @@ class Courier:
                 ready.append(errand)
             except Blocked as exc:
                 blocked.append((errand, exc))
-        begun, size = [], 0
+        begun: list[Errand] = []
         try:
             with self._database.begin() as connection:
                 for errand in ready:
-                    if size >= MOST_TOGETHER_BYTES:
-                        break
-                    try:
-                        if errand.begin(connection):
-                            begun.append(errand)
-                            size += int(errand.attempt.batch.frame.estimated_size())
-                    except Blocked as exc:
-                        blocked.append((errand, exc))
-        except (LeaseLost, Unavailable) as exc:
+                    if sum(one.attempt.batch.frame.estimated_size() for one in begun) < MOST_TOGETHER_BYTES:
+                        self._begin(connection, errand, begun, blocked)
+        except Unavailable as exc:
             for errand in ready:
                 errand.fail(exc.message)
             begun = []
         for errand, blocking in blocked:
             errand.block(blocking)
         return begun
+
+    def _begin(self, connection: Connection, errand: Errand, begun: list[Errand], blocked: list[tuple[Errand, Blocked]]) -> None:
+        try:
+            if errand.begin(connection):
+                begun.append(errand)
+        except Blocked as exc:
+            blocked.append((errand, exc))
+        except LeaseLost as exc:
+            errand.fail(exc.message)
+        except Unavailable:
+            raise
+        except Exception:
+            # whatever it is, the next time it concerns this one only
+            self._alone.add(errand.integration.integration_id)
+            raise
 
     def _send(self, errands: Sequence[Errand]) -> None:
         full = [errand for errand in errands if errand.attempt.rows]
@@ -134,9 +145,11 @@ class Courier:
                 for errand in company:
                     stack.enter_context(errand.plug.context.during(errand.tenure))
                 results = [company[0].send()] if len(company) == 1 else _together(company)
-            for errand, result in zip(company, results, strict=True):
-                self._remember(errand, result, shared=len(company) > 1)
-                errand.end(result)
+            with ExitStack() as stack:
+                for errand, result in zip(company, results, strict=True):
+                    self._remember(errand, result, shared=len(company) > 1)
+                    # each by itself: one that can't be settled keeps no other from being settled
+                    stack.callback(errand.end, result)
 
     def _remember(self, errand: Errand, result: Result, *, shared: bool) -> None:
         """An exception of a call for several may be about one of them only: each goes by itself until it went well."""
@@ -151,9 +164,16 @@ def _companies(errands: Sequence[Errand]) -> list[list[Errand]]:
     """Those that go in one call; what each says it shares may have changed since they were put together."""
     found: dict[object, list[Errand]] = {}
     for errand in errands:
-        name = errand.destination.shares() if len(errands) > 1 else None
+        name = _shared(errand) if len(errands) > 1 else None
         found.setdefault(errand.integration.integration_id if name is None else name, []).append(errand)
     return list(found.values())
+
+
+def _shared(errand: Errand) -> str | None:
+    try:
+        return errand.destination.shares()
+    except Exception:  # noqa: BLE001 - a plug-in may raise anything and must not stop other integrations (promise 7)
+        return None
 
 
 def _together(errands: Sequence[Errand]) -> list[Result]:

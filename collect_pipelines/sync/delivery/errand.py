@@ -167,7 +167,6 @@ class Errand:
             # What it waited before was told by the reports that postponed it.
             quota_wait_seconds=delivery.quota_wait_seconds,
             retry_in_seconds=wait,
-            full=self._outline.full or (wait is not None and wait <= 0),
         )
 
     def _postpone(self, error: TryLater, outcome: str | None = None, *, failed: bool = True, in_a_row: int | None = None) -> Report:
