@@ -75,6 +75,7 @@ class TwilioProvider(_Provider):
     messaging_service_sid: str | None = Field(
         default=None, pattern=r"^MG[0-9a-f]{32}$", description="A messaging service instead of `sender`."
     )
+    timeout_seconds: float = Field(default=15, ge=0.1, le=60, description="How long one request may take; then its outcome is unclear.")
     base_url: str = Field(default="https://api.twilio.com", description="Another address of the interface, e.g. of a regional edge.")
     allow_private: bool = Field(default=False, description="Let `base_url` be http or in a private network: for stand-ins in tests.")
 
@@ -135,6 +136,7 @@ class GatewayProvider(_Provider):
     template_id: str | dict[str, str] | None = Field(
         default=None, description="India: DLT id of the registered text; per language if need be."
     )
+    timeout_seconds: float = Field(default=15, ge=0.1, le=60, description="How long one request may take; then its outcome is unclear.")
     refused_statuses: tuple[int, ...] = Field(
         default=(400, 413, 415, 422), description="Answers that mean: this message never, and nothing was sent."
     )

@@ -194,7 +194,6 @@ class Desk:
         if not found:
             return False
         self._found(key, line.subject, dict(line.detail), found[-1].state, found[-1].id)
-        self.pause.end()
         return True
 
     def _found(self, key: str, subject: str | None, facts: dict[str, Any], state: str, message_id: str | None) -> None:

@@ -35,7 +35,7 @@ class Gateway(Provider):
 
         self._config = config
         self.looks_up, self.idempotent = config.look_up is not None, config.idempotent
-        self._client = GuardedClient(allow_private=config.allow_private)
+        self._client = GuardedClient(allow_private=config.allow_private, timeout_seconds=config.timeout_seconds)
         self._headers = {name: _opened(value, context) for name, value in config.headers.items()}
         self._body = _with_secrets(config.body, context)
 
