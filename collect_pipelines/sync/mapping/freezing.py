@@ -1,7 +1,9 @@
 """The mapping as it stands now, to be kept with a batch."""
 
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from collect_pipelines.errors import Blocked
 from collect_pipelines.store.integrations import Integration, recall, remember
 from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
 
@@ -12,17 +14,21 @@ MOST_EARLIER = 20  # filters; somebody who changes it more often than that takes
 
 
 def frozen(connection: Connection, integration: Integration) -> FrozenMapping:
-    """What a batch that is planned now is rendered with, also after a crash."""
-    return FrozenMapping(
-        **MappingConfig.model_validate(integration.mapping).model_dump(),
-        language=integration.language,
-        earlier_filters=_earlier(connection, integration),
-    )
+    """What a batch that is planned now is rendered with, also after a crash. Raises Blocked when this release can't read the mapping."""
+    try:
+        mapping = MappingConfig.model_validate(integration.mapping)
+    except ValidationError as exc:
+        fields = ", ".join(sorted({str(error["loc"][0]) if error["loc"] else "all" for error in exc.errors()}))
+        raise Blocked(
+            f"The mapping of {integration.name} can't be read by this release: {fields}.",
+            fix="Install the release it was written with, or remove the integration and add it again.",
+        ) from exc
+    return FrozenMapping(**mapping.model_dump(), language=integration.language, earlier_filters=_earlier(connection, integration))
 
 
 def keep_earlier_filter(connection: Connection, integration: Integration, now: str | None) -> None:
     """Notes the filter that is about to be replaced by `now`, once something may have been delivered under it."""
-    before = MappingConfig.model_validate(integration.mapping).filter
+    before = integration.mapping.get("filter")
     if before == now or not integration.cursor:
         return
     known = dict.fromkeys((*_earlier(connection, integration), before))
