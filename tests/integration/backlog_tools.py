@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +15,11 @@ from collect_pipelines.store.batches import Counts
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import add_integration
 from collect_pipelines.store.ledger import ledger
+from collect_pipelines.sync.deliver import Courier
+from collect_pipelines.sync.report import Report
 from tests.integration.store_filling import fill
 from tests.integration.store_tools import publish
+from tests.integration.sync_tools import Scene, scene, submission
 
 LETTER = """
 insert into collect.dead_letter
@@ -34,6 +38,22 @@ MOVED = """
 update collect.integration set cursor = :entries, delivered = :entries - :open - :waiting, dead_lettered = :open, behind = :waiting
 where integration_id = :integration
 """
+
+
+APPEND = """
+with moved as (update collect.form set head = head + 1 where form_id = :form returning head)
+insert into collect.response (form_id, position, response_id, revision, operation, version, received_at, source, content_hash, answers)
+select :form, head, cast(:response as text), :revision, :operation, 1, clock_timestamp(), 'test', sha256('x'),
+    jsonb_build_object('name', cast(:response as text))
+from moved
+"""
+
+
+def append(database: Database, form_id: int, response_id: str, revision: int, operation: str) -> None:
+    """One more entry of the log, without the writer: quick, and right enough for readers."""
+    with database.begin() as connection:
+        values = {"form": form_id, "response": response_id, "revision": revision, "operation": operation}
+        connection.execute(text(APPEND), values)
 
 
 class Old:
@@ -96,3 +116,24 @@ class Commands:
 
     def json(self, *words: str, code: int = 0) -> Any:
         return json.loads(self(*words, "--json", code=code).stdout)
+
+
+def late(database: Database, folder: Path, *names: str, held: Sequence[int] = (), **config: Any) -> Scene:
+    """A form whose log has a response per name, and an integration that began after them."""
+    it = scene(database, folder, kind="shelf-before")
+    it.accept(*(submission(it.form_id, name, {"name": name}) for name in names))
+    it.validate(*held)
+    slug = f"late-{secrets.token_hex(4)}"
+    path = folder / f"{slug}.sqlite"
+    with database.begin() as connection:
+        connection.execute(text("delete from collect.integration where integration_id = :it"), {"it": it.integration_id})
+        made = add_integration(connection, it.form_id, slug, "shelf", config or {"path": str(path)}, start="now")
+    return Scene(database, it.form_id, made.integration_id, path)
+
+
+def drain(courier: Courier, it: Scene) -> list[Report]:
+    """Every batch there is, one after the other."""
+    reports = []
+    while (report := courier.deliver(it.integration_id)) is not None:
+        reports.append(report)
+    return reports
