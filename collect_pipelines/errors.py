@@ -7,6 +7,7 @@ Every error of the product, sorted by what to do next:
     - RuleInvalid      a rule of a form can't be read, or does not fit the form's questions
     - ReferenceInvalid a reference list (a slang lexicon) can't be read
     - ConfigInvalid    a setting or a plug-in's configuration is wrong
+    - ProjectInvalid   a project file (collect.yaml) can't be read, or can't be applied
   + Conflict           the input is well formed but contradicts what is stored
     - FormIncompatible a new form version re-types or re-uses a question key
   + NotFound           the thing named does not exist (or is not yours to see)
@@ -42,6 +43,7 @@ __all__ = [
     "OutcomeUnknown",
     "PluginError",
     "PortTaken",
+    "ProjectInvalid",
     "ReferenceInvalid",
     "Refused",
     "RuleInvalid",
@@ -110,6 +112,15 @@ class ReferenceInvalid(Invalid):
 
 class ConfigInvalid(Invalid):
     """A setting is not valid."""
+
+
+class ProjectInvalid(Invalid):
+    """The project file is not valid."""
+
+    def __init__(self, message: str | None = None, *, problems: Sequence[str] = (), fix: str | None = None) -> None:
+        """`problems` lists every fault found, each with its place, so that one round of editing is enough."""
+        self.problems = tuple(problems)
+        super().__init__(message, fix=fix)
 
 
 class Conflict(CollectError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from collect_pipelines.cli.reference import cli_page, settings_page
 from collect_pipelines.forms.reading import form_json_schema
 from collect_pipelines.local.postgres import create_database, throwaway_postgres
+from collect_pipelines.project.schema import project_json_schema
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.migrations import upgrade
 from tests.contract import question_types
@@ -31,6 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "settings.md": settings_page,
     "question-types.md": question_types_page,
+    "project.schema.json": lambda: json.dumps(project_json_schema(), indent=2, ensure_ascii=False) + "\n",
     "form.schema.json": lambda: json.dumps(form_json_schema(), indent=2, ensure_ascii=False) + "\n",
 }
 

@@ -7,7 +7,7 @@ import click
 
 from collect_pipelines.errors import CollectError
 
-__all__ = ["DELIVERY_INCOMPLETE", "EXIT_CODES", "INTERRUPTED", "QUARANTINED", "UNAVAILABLE", "exit_code", "report"]
+__all__ = ["CHANGES", "DELIVERY_INCOMPLETE", "EXIT_CODES", "INTERRUPTED", "QUARANTINED", "UNAVAILABLE", "exit_code", "report"]
 
 USAGE = 2
 INVALID = 3
@@ -16,6 +16,7 @@ QUARANTINED = 5
 DELIVERY_INCOMPLETE = 6
 UNAVAILABLE = 7
 TIMED_OUT = 8
+CHANGES = 9
 INTERRUPTED = 130
 
 EXIT_CODES = {
@@ -28,6 +29,7 @@ EXIT_CODES = {
     DELIVERY_INCOMPLETE: "Not everything was delivered; what is left is kept and tried again.",
     UNAVAILABLE: "Something needed (Postgres, a port, a file, a destination, access) is not available, or needs a person.",
     TIMED_OUT: "Waiting took longer than allowed.",
+    CHANGES: "Done: `collect plan` found something that `collect apply` would change.",
     INTERRUPTED: "Interrupted with Ctrl-C.",
 }
 """Every exit code of `collect` and what it means."""

@@ -28,6 +28,15 @@ COMMANDS = {
     "responses": LazyCommand(f"{ROOM}.responses", "Submit, list and show responses."),
     "integrations": LazyCommand(f"{ROOM}.integrations", "Connect forms to destinations, and look after them."),
     "keys": LazyCommand(f"{ROOM}.keys", "Create, list and revoke API keys."),
+    "plan": LazyCommand(
+        f"{ROOM}.plan", "Show what a project file would change: forms, columns, integrations, backfills, keys. Changes nothing."
+    ),
+    "apply": LazyCommand(
+        f"{ROOM}.apply", "Make forms, integrations and keys as a project file says, all of it or nothing. A second time changes nothing."
+    ),
+    "export": LazyCommand(
+        f"{ROOM}.export", "Write forms, integrations and keys as a project file; `collect plan` right after finds nothing to change."
+    ),
     "secrets": LazyCommand(f"{ROOM}.secrets", "Keep secrets for integrations, sealed in the database; no command shows one."),
     "plugins": LazyCommand(f"{ROOM}.plugins", "List, show, test and start plug-ins: checks and destinations."),
     "failures": LazyCommand(f"{ROOM}.held", "List the responses that are held back, with the reason of each, and decide about them."),
@@ -38,6 +47,7 @@ COMMANDS = {
         f"{ROOM}.replay", "Send the integration NAME once more what it has been sent, as the responses and its settings are now."
     ),
     "slang": LazyCommand(f"{ROOM}.slang", "Import slang lexicons, list them, and search texts and stored responses."),
+    "sms": LazyCommand(f"{ROOM}.sms", "Count segments, list messages and what became of them, and keep the opt-out list."),
     "sync": LazyCommand(f"{ROOM}.sync", "Validate and deliver in this process until nothing is pending."),
     "sql": LazyCommand(f"{ROOM}.sql", "Ask the DuckDB warehouse in SQL; it can change nothing."),
     "doctor": LazyCommand(f"{ROOM}.doctor", "Check everything this installation needs, and say what to repair."),

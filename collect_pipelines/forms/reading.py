@@ -19,7 +19,7 @@ from collect_pipelines.forms.shadows import shadow_questions, shadow_rules
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.yaml_tree import Tree, YamlFault, read_tree
 
-__all__ = ["form_json_schema", "read_form", "write_form"]
+__all__ = ["form_json_schema", "form_of", "read_form", "write_form"]
 
 MAX_PROBLEMS = 100  # more are not read by a person; the rest shows after the next round
 _FORM_FIX = "Correct the lines named above; docs/forms.md explains every field."
@@ -36,6 +36,11 @@ def read_form(text: str | bytes, source: str = "form.yaml") -> FormDefinition:
         tree = read_tree(text)
     except YamlFault as exc:
         raise _invalid(source, [(exc.line, (), exc.message)]) from exc
+    return form_of(tree, source)
+
+
+def form_of(tree: Tree, source: str) -> FormDefinition:
+    """The definition in YAML that was read already, e.g. as a part of a larger file. Raises FormInvalid as `read_form` does."""
     if not isinstance(tree.value, dict):
         raise _invalid(source, [(1, (), "must be a mapping with `form:`, `title:` and `questions:`")])
     try:

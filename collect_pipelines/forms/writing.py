@@ -7,7 +7,7 @@ from typing import Any
 
 from collect_pipelines.forms.definition import DEFAULT_LANGUAGE, FormDefinition
 
-__all__ = ["write_form"]
+__all__ = ["write_form", "yaml_lines"]
 
 # What may stand without quotes: no YAML reader, of version 1.1 or 1.2, takes it for anything but text.
 _SAFE = re.compile(r"[A-Za-z][A-Za-z0-9_ .'()/+-]*")
@@ -26,6 +26,11 @@ def write_form(definition: FormDefinition, *, schema: str = "form.schema.json") 
     document = definition.model_dump(mode="json", exclude_defaults=True)
     lines = [f"# yaml-language-server: $schema={schema}", *_mapping(document, 0)]
     return "\n".join(lines) + "\n"
+
+
+def yaml_lines(document: Mapping[str, Any], indent: int = 0) -> Iterator[str]:
+    """Plain data as lines of YAML, quoted like a form's; `read_tree` gives the same data back."""
+    return _mapping(document, indent, of_author=True)
 
 
 def _mapping(value: Mapping[str, Any], indent: int, of_author: bool = False) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """API keys: shown once, kept as a prefix and a SHA-256."""
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +13,27 @@ from collect_pipelines.errors import Invalid, NotFound
 from collect_pipelines.store.organizations import ensure_organization
 from collect_pipelines.store.tables import api_key, organization
 
-__all__ = ["SCOPES", "ApiKey", "CreatedKey", "Scope", "create_key", "find_key", "list_keys", "revoke_key", "touch_key"]
+__all__ = [
+    "SCOPES",
+    "ApiKey",
+    "CreatedKey",
+    "Scope",
+    "create_key",
+    "find_key",
+    "is_key_text",
+    "list_keys",
+    "new_key_text",
+    "revoke_key",
+    "set_key_scopes",
+    "touch_key",
+]
 
 Scope = Literal["ingest", "read", "admin"]
 
 SCOPES: frozenset[Scope] = frozenset(("ingest", "read", "admin"))
 KEY_START = "cp_live_"  # tells secret scanners and people what they look at
 TOKEN_BYTES = 32  # 256 random bits need no slow hash
+KEY_TEXT = re.compile(re.escape(KEY_START) + r"[A-Za-z0-9_-]{43}")  # 43 characters are 32 bytes in base64
 PREFIX_CHARACTERS = len(KEY_START) + 6
 TOUCH_SECONDS = 60  # a key in use is written once a minute, not at every request
 
@@ -48,12 +63,22 @@ class CreatedKey:
 
 
 def create_key(
-    connection: Connection, organization: str, name: str, scopes: frozenset[Scope], expires_at: datetime | None = None
+    connection: Connection,
+    organization: str,
+    name: str,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None = None,
+    *,
+    text: str | None = None,
 ) -> CreatedKey:
-    """Makes a key of the organization (which is made when missing). Raises Invalid for no or an unknown scope."""
+    """
+    Makes a key of the organization (which is made when missing). Raises Invalid for no or an unknown scope.
+
+    text: a key made elsewhere by `new_key_text`; without it, a new one is made.
+    """
     if not scopes or not scopes <= SCOPES:
         raise Invalid(f"A key has one or more of the scopes {', '.join(sorted(SCOPES))}.", fix="Name them with --scope.")
-    text = KEY_START + secrets.token_urlsafe(TOKEN_BYTES)
+    text = text or new_key_text()
     values = {
         "organization_id": ensure_organization(connection, organization),
         "name": name,
@@ -64,6 +89,24 @@ def create_key(
     }
     key_id = connection.execute(api_key.insert().values(values).returning(api_key.c.key_id)).scalar_one()
     return CreatedKey(key_id, text)
+
+
+def new_key_text() -> str:
+    """A key that nobody has yet."""
+    return KEY_START + secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def is_key_text(text: str) -> bool:
+    """Whether the text looks like a key of ours: something weaker is never taken for one."""
+    return KEY_TEXT.fullmatch(text) is not None
+
+
+def set_key_scopes(connection: Connection, key_id: int, scopes: frozenset[Scope]) -> None:
+    """What the key may be used for from now on; running servers notice within seconds. Raises NotFound, and Invalid."""
+    if not scopes or not scopes <= SCOPES:
+        raise Invalid(f"A key has one or more of the scopes {', '.join(sorted(SCOPES))}.", fix="Name them with --scope.")
+    if not connection.execute(update(api_key).where(api_key.c.key_id == key_id).values(scopes=sorted(scopes))).rowcount:
+        raise NotFound(f"There is no API key {key_id}.", fix="`collect keys list` shows them.")
 
 
 def find_key(connection: Connection, text: str) -> ApiKey:
