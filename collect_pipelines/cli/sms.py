@@ -87,7 +87,7 @@ def mark(
     """
     Decide about a message of which nobody knows whether it was sent, e.g. after a look into the provider's console.
 
-    Then `collect failures retry`: a message marked `sent` counts as delivered, one marked `not-sent` is sent.
+    Then `collect failures retry --integration INTEGRATION`: a message marked `sent` counts as delivered, one marked `not-sent` is sent.
     """
     state = "sent" if outcome == "sent" else "waiting"
     with transaction(settings) as connection:
@@ -115,7 +115,7 @@ def mark(
     if as_json:
         print_json({"messages": [_told(line) for line in changed if line is not None]})
     else:
-        say(f"The message about {response} counts as {outcome.replace('-', ' ')}. Next: collect failures retry {integration}")
+        say(f"The message about {response} counts as {outcome.replace('-', ' ')}. Next: collect failures retry --integration {integration}")
 
 
 @command.group("opt-out")

@@ -7,6 +7,7 @@ import click
 
 from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.deliveries import delivery_steps, read_deliveries
+from collect_pipelines.cli.effects import effect_steps, read_effects
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import print_json, print_table
 from collect_pipelines.errors import NotFound
@@ -120,6 +121,7 @@ def read_story(connection: "Connection", response_id: str, form: str | None = No
                 "validation": "quarantined" if held else "passed" if validated else "waiting",
                 "reasons": list(held.reasons) if held else [],
                 "deliveries": read_deliveries(connection, entry.form_id, entry.position, held=held is not None),
+                "effects": read_effects(connection, entry.form_id, response_id, entry.revision),
             }
         )
     return story
@@ -149,7 +151,7 @@ def _steps(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
     steps: list[tuple[Any, ...]] = [(entry["received_at"], "ingest", accepted, said)]
     reasons = "; ".join(str(reason.get("message", reason)) if isinstance(reason, dict) else str(reason) for reason in entry["reasons"])
     steps.append((None, "validation", entry["validation"], reasons))
-    return steps + delivery_steps(entry["deliveries"])
+    return steps + delivery_steps(entry["deliveries"]) + effect_steps(entry["effects"])
 
 
 def _refusal(one: Mapping[str, Any]) -> tuple[Any, ...]:

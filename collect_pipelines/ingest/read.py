@@ -12,6 +12,7 @@ from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
 from collect_pipelines.ingest.submit import open_form
+from collect_pipelines.store.journal import FormLine, journal_of
 from collect_pipelines.store.keys import ApiKey
 from collect_pipelines.store.log import StoredEntry, find_responses, list_responses, newest_response
 from collect_pipelines.store.rejections import StoredRejection, find_rejections, numbered_attempts
@@ -64,6 +65,10 @@ async def show_timeline(services: Services, request: Request) -> Reply:
         for trace in await services.threads.read(batches_of, entry.form_id, entry.position):
             if trace.sent:
                 events += [{**event, **facts} for event in _deliveries(trace)]
+    if entries:
+        form_id, response_id = entries[-1].form_id, entries[-1].response_id
+        noted = await services.threads.read(journal_of, form_id, response_id, entries[-1].revision)
+        events += [_noted(one) for one in noted]
     for event in events:
         event["at"] = _utc(event["at"])
     events.sort(key=lambda event: event["at"])
@@ -160,6 +165,13 @@ def _deliveries(trace: BatchTrace) -> list[dict[str, Any]]:
         at = trace.landed_at or trace.last_attempt_at or trace.planned_at
         events.append({"at": at, "event": word, **batch, "attempts": trace.attempts, "error": trace.reason or trace.error})
     return events
+
+
+def _noted(one: FormLine) -> dict[str, Any]:
+    """What a journal knows of an effect outside, e.g. an SMS; `at` is when that last changed."""
+    line = one.line
+    told = {name: line.detail[name] for name in ("revision", "reason", "code") if line.detail.get(name) is not None}
+    return {"at": line.updated_at, "event": "noted", "integration": one.integration, "kind": one.kind, "state": line.state, **told}
 
 
 def _as_json(entry: StoredEntry) -> dict[str, Any]:
