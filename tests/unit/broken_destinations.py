@@ -354,16 +354,12 @@ class OutcomesInAnyOrder(Poster):
         return Delivery(super().deliver(batch).outcomes[::-1])
 
 
-class SaysLater(Poster):
+class SaysLater(Messenger):
     """Says `later` of rows it has sent."""
 
-    def send(self, text: str, key: str) -> Outcome:
-        outcome = super().send(text, key)
-        return outcome if self.context.recall(key) else self._later(key)
-
-    def _later(self, key: str) -> Outcome:
-        self.context.remember(key, True)
-        return Outcome.later("Not now.")
+    def one(self, batch: Batch, row: dict[str, Any]) -> Outcome:
+        outcome = super().one(batch, row)
+        return outcome if batch.purpose == "retry" else Outcome.later("Not now.")
 
 
 class RaisesItsOwn(Poster):

@@ -19,12 +19,14 @@ from collect_pipelines.testing.destinations.stand_in import Reply, Request
 from collect_pipelines.testing.destinations.steps import Action
 from collect_pipelines.testing.destinations.world import World
 from collect_pipelines.testing.samples import every_type_form
+from collect_pipelines.testing.watching import TookTooLong, within
 
-__all__ = ["Asking", "told"]
+__all__ = ["Asking", "during", "told"]
 
 USUAL_WAIT_SECONDS = 60.0  # between two tries when nobody says how long to wait
-TRIES = 12  # how often the core's part is played before a batch counts as stuck
+TRIES = 40  # how often the core's part is played before a batch counts as stuck
 STATES = ("delivered", "skipped", "refused", "unknown", "later")
+MARGIN_SECONDS = 10.0  # a call that takes longer than it may, by so much, is stopped
 CHILD_SECONDS = 120.0  # for one delivery in a process of its own, on a busy machine
 
 
@@ -135,7 +137,7 @@ class Asking:
 
     def settle(self, world: World, batch: Batch, first: int = 1) -> None:
         """The core's part: the batch again until it is done with, and rows that are to come later in batches of their own."""
-        waiting = [(batch, first)]
+        waiting, last = [(batch, first)], "some of its rows are always to come later"
         for _ in range(TRIES):
             if not waiting:
                 return
@@ -145,11 +147,12 @@ class Asking:
             except TryLater as exc:
                 world.core().let_pass(exc.after or USUAL_WAIT_SECONDS)
                 waiting.insert(0, (one, number + 1))
+                last = told(exc)
             except (Blocked, Refused) as exc:
                 raise AssertionError(f"it raised {told(exc)}, and nothing was wrong any more. Raise TryLater for what passes") from exc
             else:
                 waiting += [(retry, 1) for retry in self._to_come(world, one)]
-        raise AssertionError(f"a batch was still not done with after {TRIES} tries, and nothing was wrong any more")
+        raise AssertionError(f"a batch was still not done with after {TRIES} tries, and nothing was wrong any more: {last}")
 
     def settle_rest(self, world: World, batch: Batch, error: DeliveryError | None) -> None:
         """The same after one delivery, which raised the error or gave outcomes."""
@@ -214,7 +217,10 @@ class Asking:
     def failure_of(self, world: World, call: Callable[[], Any], when: str) -> DeliveryError | None:
         """The error the call raised, judged as one; None when it raised none."""
         try:
-            call()
+            with within(self.gives_up_seconds + MARGIN_SECONDS):
+                call()
+        except TookTooLong:
+            raise AssertionError(f"{when}: it had not ended after {self.gives_up_seconds + MARGIN_SECONDS:.0f} s") from None
         except DeliveryError as exc:
             self.judge_words(world, f"{when}: the text of its {type(exc).__name__}", f"{exc} {exc.fix or ''}")
             fine = not isinstance(exc, Blocked) or (exc.reason.strip() and (exc.fix or "").strip())
@@ -255,6 +261,15 @@ class Asking:
             known = known or (FormDefinition.model_validate(self.form) if self.form else every_type_form())
             made._made_form = known  # type: ignore[attr-defined]
         return known
+
+
+@contextmanager
+def during(when: str) -> Iterator[None]:
+    """Says when it was that a requirement was not met."""
+    try:
+        yield
+    except AssertionError as exc:
+        raise AssertionError(f"{when}: {exc}") from exc.__cause__
 
 
 def told(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import LeaseLost, TryLater
-from collect_pipelines.testing.destinations.asking import Asking, told
+from collect_pipelines.testing.destinations.asking import Asking, during, told
 from collect_pipelines.testing.destinations.faults import Held, Killed
 from collect_pipelines.testing.destinations.log import again
 from collect_pipelines.testing.destinations.nursery import Ended
@@ -53,8 +53,8 @@ class CrashScenarios(Asking):
                     victim: Future[int] = Future()
                     world.stand_in.fail(number, Killed(applied, victim))
                     self.nursery.run(self.job(world, batch), victim)
-                    self._recover(world, batch, number)
-                    self.judge(world, f"killed {'after' if applied else 'before'} the receiver applied request {number}")
+                    when = f"killed {'after' if applied else 'before'} the receiver applied request {number}"
+                    self._recover(world, batch, number, when)
         return None
 
     def test_killed_at_any_time(self) -> None:
@@ -68,8 +68,7 @@ class CrashScenarios(Asking):
                 killing.start()
                 self.nursery.run(self.job(world, batch), victim)
                 killing.join()
-                self._recover(world, batch, number)
-                self.judge(world, f"killed after {seconds * number / (TIMES + 1):.3f} s")
+                self._recover(world, batch, number, f"killed after {seconds * number / (TIMES + 1):.3f} s")
 
     def test_an_old_worker_that_wakes_up_again_changes_nothing(self) -> None:
         """It stands still at some moment, another one takes over and goes on, it wakes up: as after a long pause of its machine."""
@@ -149,8 +148,7 @@ class CrashScenarios(Asking):
             with self.world() as world:
                 batch = self._batch(world, which)
                 self.nursery.run(self.job(world, batch, at))
-                self._recover(world, batch, turn)
-                self.judge(world, f"killed at the moment {steps[at - 1]!r}")
+                self._recover(world, batch, turn, f"killed at the moment {steps[at - 1]!r}")
 
     def _trace(self, which: str) -> tuple[Sequence[str], int, float]:
         """The moments, requests and seconds of a delivery without interruption."""
@@ -162,8 +160,7 @@ class CrashScenarios(Asking):
                 ended, _ = self._peaceful(world, batch)
                 requests = len(world.stand_in.seen) - before if world.has_stand_in else 0
                 _, seconds = self._peaceful(world, again(batch, 2))  # the first one imported what it needs
-                self._recover(world, batch, 0)
-                self.judge(world, "delivered twice without anything going wrong")
+                self._recover(world, batch, 0, "delivered three times without anything going wrong")
             traces[which] = (ended.steps, requests, seconds)
             type(self)._traces = traces  # type: ignore[attr-defined]
         found: tuple[Sequence[str], int, float] = traces[which]
@@ -190,14 +187,16 @@ class CrashScenarios(Asking):
             entries.append(log.delete(first[1]))
         return log.batch(entries, on_delete=self.policies[0])
 
-    def _recover(self, world: World, batch: Batch, turn: int) -> None:
+    def _recover(self, world: World, batch: Batch, turn: int, when: str) -> None:
         """A new worker gets the batch again; every other time, if it is keyed, its rows in other pieces."""
         world.core().take_over()
-        if not self.destination.keyed or turn % 2 == 0:
-            return self.settle(world, batch, 2)
-        for piece in self.pieces(world, batch):
-            self.settle(world, piece)
-        return None
+        with during(when):
+            if self.destination.keyed and turn % 2:
+                for piece in self.pieces(world, batch):
+                    self.settle(world, piece)
+            else:
+                self.settle(world, batch, 2)
+        self.judge(world, when)
 
     def pieces(self, world: World, batch: Batch) -> Iterator[Batch]:
         """The rows of the batch in batches of one row and of all others, as the core singles out a row that fails."""

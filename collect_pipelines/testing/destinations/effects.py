@@ -188,7 +188,8 @@ class Verdict:
                 )
 
     def _denied(self, found: list[Seen]) -> Iterator[str]:
-        for state in ("skipped", "refused", "later"):
+        # a receiver that is told a second time under the same key takes no harm: there `later` may also be unsure
+        for state in ("skipped", "refused") if self.guarantee == "at_least_once" else ("skipped", "refused", "later"):
             for entry, rows in self._in_state(found, state):
                 if rows:
                     yield f"{_name(entry)} is said to be {state}, and it is there. Say `delivered`, or `unknown` when it can't be found out"

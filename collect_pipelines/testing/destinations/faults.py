@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Answered", "Cut", "Endless", "Fault", "Garbage", "Hang", "Held", "Killed", "Late", "Line", "Partly"]
 
 PIECE = b"a" * 65_536
+ENDLESS_BYTES = 64 * 1024 * 1024  # whoever read so much would have read on; the machine of the test has an end
 LOOK_SECONDS = 0.05  # between two looks whether the test is over
 MOST_HELD_SECONDS = 120.0  # whoever is waited for longer than this has died
 KILLED_SECONDS = 10.0  # for the process to be named that is to be killed
@@ -140,7 +141,7 @@ class Garbage:
 
 @dataclass(frozen=True)
 class Endless:
-    """An answer without end; the request was applied."""
+    """An answer of which no end is in sight; the request was applied."""
 
     status: int = 200
 
@@ -150,7 +151,7 @@ class Endless:
         line.closed = True
         with suppress(OSError):
             line.connection.sendall(f"HTTP/1.1 {self.status} OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode())
-            while not line.server.closing.is_set():
+            while not line.server.closing.is_set() and line.server.sent_bytes < ENDLESS_BYTES:
                 line.connection.sendall(PIECE)
                 line.server.sent_bytes += len(PIECE)
 
