@@ -8,7 +8,6 @@ import orjson
 import requests
 from google.auth import exceptions as auth
 from gspread.client import Client
-from gspread.exceptions import APIError
 from gspread.http_client import HTTPClient
 from gspread.urls import DRIVE_FILES_API_V3_URL, SPREADSHEET_BATCH_UPDATE_URL, SPREADSHEET_URL
 from urllib3.exceptions import NewConnectionError
@@ -22,11 +21,16 @@ __all__ = ["Api", "SheetsHTTP", "connect"]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 200.0  # longer than Google's own limit of 180 s: a timeout then usually means lost, not still running
+MOST_ANSWER_BYTES = 16_000_000  # the answer to a write of 1.9 MB tells where it went; no other needs as much
+MOST_VALUES_BYTES = 400_000_000  # the ids of the 10 million cells a spreadsheet may have
+PART_BYTES = 65_536
+LONGEST_ASKED_SECONDS = 3600.0  # that Google may ask us to wait
 SHEETS_HOST = "https://sheets.googleapis.com"
 DRIVE_HOST = "https://www.googleapis.com"
 SPREADSHEET_TYPE = "application/vnd.google-apps.spreadsheet"
 READING_POSTS = (":search", ":getByDataFilter", ":batchGetByDataFilter")
 """Google counts these as reads although they are POSTs."""
+READING_VALUES = ":batchGetByDataFilter"
 
 Json = dict[str, Any]
 
@@ -67,15 +71,36 @@ class SheetsHTTP(HTTPClient):
         self.calls += 1
         self.sent_bytes += len(data or b"")
         try:
-            response = super().request(method, self._located(endpoint), params, data, json, files, headers)
-        except APIError as exc:
-            raise self._refusal(exc.response, kind) from exc
+            # not gspread's own: it follows redirects, reads answers of any size and stumbles over errors that are not Google's
+            response = self.session.request(
+                method, self._located(endpoint), params=params, data=data, files=files, headers=headers, timeout=self.timeout,
+                allow_redirects=False, stream=True, hooks={"response": self._reader(kind, endpoint)},
+            )  # fmt: skip
         except (requests.RequestException, auth.GoogleAuthError) as exc:
             # `from None`: the chain would carry the request, and with it its body and token (promise 10)
             raise self._failure(exc, kind) from None
+        if not 200 <= response.status_code < 300:
+            raise self._refusal(response, kind)
         if kind == "read":
             self._could_read = True
         return response
+
+    def _reader(self, kind: CallKind, endpoint: str) -> Callable[..., None]:
+        """Reads each answer, also one that only asks for a new token, into `response.content`, up to a bound; else raises TryLater."""
+        most_bytes = MOST_VALUES_BYTES if endpoint.endswith(READING_VALUES) else MOST_ANSWER_BYTES
+
+        def read(response: requests.Response, **_: Any) -> None:
+            parts: list[bytes] = []
+            size = 0
+            with response:
+                for part in response.iter_content(PART_BYTES):
+                    size += len(part)
+                    if size > most_bytes:
+                        raise self.explain.garbled(kind)
+                    parts.append(part)
+            response._content = b"".join(parts)
+
+        return read
 
     def ask(self, method: str, endpoint: str, body: Json | None = None, **params: Any) -> Json:
         """The call's JSON answer."""
@@ -100,8 +125,12 @@ class SheetsHTTP(HTTPClient):
         except orjson.JSONDecodeError:
             document = None
         if response.status_code == 429 and kind != "drive":
-            return TryLater("Google's quota is used up for this minute.", after=self.tokens.refused(kind))
-        return self.explain.answer(response.status_code, document, kind, could_read=self._could_read)
+            minute = self.tokens.refused(kind)
+            return TryLater("Google's quota is used up for this minute.", after=max(minute, _asked_seconds(response)))
+        problem = self.explain.answer(response.status_code, document, kind, could_read=self._could_read)
+        if isinstance(problem, TryLater) and problem.after is None:
+            problem.after = _asked_seconds(response) or None
+        return problem
 
     def _failure(self, error: Exception, kind: CallKind) -> Exception:
         if isinstance(error, auth.RefreshError):
@@ -180,6 +209,12 @@ def connect(account: Account, *, sheets_url: str, drive_url: str, tokens: Tokens
 
     Client(auth=account.credentials, http_client=http_client)  # type: ignore[arg-type]  # a factory will do as well as a class
     return Api(made[0])
+
+
+def _asked_seconds(response: requests.Response) -> float:
+    """What `Retry-After` asks for; 0 when it asks for nothing that can be read."""
+    told = response.headers.get("Retry-After", "")
+    return min(float(told), LONGEST_ASKED_SECONDS) if told.isascii() and told.isdecimal() else 0.0
 
 
 def _never_sent(error: Exception) -> bool:
