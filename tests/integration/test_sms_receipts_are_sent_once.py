@@ -1,0 +1,230 @@
+"""Receipts through the real core and the real log: sent once whatever fails, and what nobody can know is shown (promises 4, 5)."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collect_pipelines.store.database import Database
+from collect_pipelines.store.journal import list_journal
+from tests.contract.sms_desk import ASHA, JOAO, RAVI
+from tests.contract.sms_twilio import TOKEN, TwilioStandIn, twilio
+from tests.integration.backlog_tools import Commands
+from tests.integration.sms_tools import LEASE_SECONDS, MOMENTS, Receipts, at, now, receipts
+from tests.integration.sync_tools import one_database, submission
+
+if TYPE_CHECKING:
+    from collect_pipelines.local.postgres import EmbeddedPostgres
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-m", "tests.integration.sms_tools"]
+
+
+@pytest.fixture(scope="module")
+def database(postgres: "EmbeddedPostgres", template_database: str) -> Iterator[Database]:
+    with one_database(postgres, template_database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwilioStandIn]:
+    monkeypatch.setenv("SMS_TOKEN", TOKEN)
+    with twilio() as running:
+        yield running
+
+
+def test_a_provider_that_times_out_after_sending_sent_once_and_is_found_out_by_look_up(
+    database: Database, tmp_path: Path, server: TwilioStandIn
+) -> None:
+    it = receipts(database, tmp_path, server.impatient())
+    run = Commands(database.url, tmp_path)
+    it.respond("asha", "ravi")
+    server.faults.append("hang after")
+    it.deliver()
+    (letter,) = run.json("failures", "list", "--integration", it.integration.name)["dead_letters"]
+    listed = run.json("sms", "list", it.integration.name, "--state", "unknown")["messages"]
+    in_doubt = it.accounted()
+    it.hurry()
+    while it.deliver():
+        it.hurry()
+
+    assert (letter["response_id"], letter["unknown"], letter["state"]) == ("asha", True, "waiting")
+    assert "not known whether the message was sent" in letter["reason"]
+    assert [(one["response"], one["state"], one["segments"]) for one in listed] == [("asha", "unknown", 1)]
+    assert in_doubt == {"pending": 2}
+    assert sorted(server.texts()) == ["Thank you asha", "Thank you ravi"], "each once"
+    assert it.accounted() == {"delivered": 2}
+    assert it.letters() == []
+    assert it.states("asha", "ravi") == {"asha": "sent", "ravi": "sent"}
+    assert server.look_ups == 1
+
+
+def test_what_no_look_up_finds_waits_for_a_person_who_decides(database: Database, tmp_path: Path, server: TwilioStandIn) -> None:
+    it = receipts(database, tmp_path, server.provider())
+    run = Commands(database.url, tmp_path)
+    name = it.integration.name
+    it.respond("asha")
+    server.faults.append("500 before")
+    it.deliver()
+    for _ in range(10):
+        it.hurry()
+        it.deliver()
+    (letter,) = it.letters()
+    run("failures", "retry", "--integration", name, "--yes")
+    it.deliver()
+    still = server.texts()
+    run("sms", "mark", name, "asha", "not-sent")
+    run("failures", "retry", "--integration", name, "--yes")
+    it.deliver()
+
+    assert (letter.state, letter.unknown) == ("open", True)
+    assert still == [], "a retry looks it up again and never sends it by itself"
+    assert server.texts() == ["Thank you asha"]
+    assert it.accounted() == {"delivered": 1}
+    run("sms", "mark", name, "asha", "sent", code=3)
+    run("sms", "mark", name, "nobody", "sent", code=4)
+
+
+@pytest.fixture(scope="module")
+def killed(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TwilioStandIn, dict[str, Receipts]]]:
+    """Per moment an integration whose worker was killed then."""
+    folder = tmp_path_factory.mktemp("killed")
+    with twilio() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMS_TOKEN", TOKEN)
+        scenes = {}
+        for number, moment in enumerate(MOMENTS):
+            scenes[moment] = receipts(database, folder, server.provider(), template=f"Thank you {{name}} {number}")
+            scenes[moment].respond(asha=ASHA, ravi=RAVI)
+        program = [*PROGRAM, "killed", database.url, str(folder), *(str(one.integration_id) for one in scenes.values())]
+        finished = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+
+        assert finished.returncode == 0, finished.stderr
+        time.sleep(LEASE_SECONDS)
+        yield server, scenes
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_worker_killed_at_any_step_never_sends_twice(killed: tuple[TwilioStandIn, dict[str, Receipts]], moment: str) -> None:
+    server, scenes = killed
+    it, number = scenes[moment], MOMENTS.index(moment)
+    for _ in range(10):
+        it.hurry()
+        it.deliver(owner="successor")
+    texts = [text for text in server.texts() if text.endswith(f" {number}")]
+    states = it.states("asha", "ravi")
+    unknown = [letter.response_id for letter in it.letters() if letter.unknown and letter.state == "open"]
+
+    assert len(texts) == len(set(texts)), "never twice"
+    for name in ("asha", "ravi"):
+        was_sent = f"Thank you {name} {number}" in texts
+        assert states[name] == ("sent" if was_sent else "unknown"), "what is known is true"
+        assert was_sent or name in unknown, "what nobody knows is listed"
+    # killed between the note and the call, nobody can know; at every other moment both are sent
+    in_between = {"after note 1", "before guard 1", "after guard 1", "before send 1"}
+    assert len(unknown) == (1 if moment in in_between else 0)
+    assert it.accounted() == {"delivered": 2 - len(unknown)} | ({"dead_lettered": 1} if unknown else {})
+
+
+def test_a_worker_that_comes_back_after_its_lease_ran_out_sends_nothing_twice(
+    database: Database, tmp_path: Path, server: TwilioStandIn
+) -> None:
+    it = receipts(database, tmp_path, server.provider())
+    it.respond("asha", "ravi")
+    server.faults.append("hang after")
+    first = threading.Thread(target=it.deliver, kwargs={"owner": "frozen", "lease_seconds": LEASE_SECONDS})
+    first.start()
+    server.heard(1)
+    it.expire_lease()
+    second = it.deliver(owner="second")
+    server.released.set()
+    first.join()
+    it.hurry()
+    it.deliver(owner="third")
+
+    assert second == "delivered"
+    assert sorted(server.texts()) == ["Thank you asha", "Thank you ravi"]
+    assert it.accounted() == {"delivered": 2}
+
+
+def test_a_cap_holds_over_processes(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "sms.ndjson"
+    it = receipts(database, tmp_path, {"kind": "file", "path": str(path)}, most_per_day=7)
+    it.respond(*(f"r{number}" for number in range(12)))
+    program = [*PROGRAM, "work", database.url, str(tmp_path)]
+    workers = [
+        subprocess.Popen([*program, f"worker-{number}", str(it.integration_id)], cwd=REPOSITORY, stdout=subprocess.PIPE)
+        for number in range(2)
+    ]
+    ended = [worker.communicate(timeout=60) and worker.returncode for worker in workers]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+
+    assert ended == [0, 0]
+    assert [line["reference"] for line in lines] == [f"r{number}" for number in range(7)]
+    assert it.accounted() == {"delivered": 7, "pending": 5}
+    assert it.integration.next_attempt_at is not None
+    assert it.integration.next_attempt_at > now() + timedelta(minutes=50), "the core looks again every hour"
+
+
+def test_quiet_hours_keep_a_receipt_in_the_log_until_they_are_over(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "sms.ndjson"
+    it = receipts(database, tmp_path, {"kind": "file", "path": str(path)}, quiet_hours="21:00-08:00", within_hours=8760)
+    it.respond("asha")
+    tonight = datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC) + timedelta(hours=18)  # 23:30 in India
+    asleep = it.deliver(at(tonight))
+    left = it.integration.next_attempt_at
+    it.hurry()
+    awake = it.deliver(at(tonight + timedelta(hours=8, minutes=30)))
+
+    assert (asleep, awake) == ("postponed", "delivered")
+    assert left is not None and timedelta(minutes=50) < left - now() <= timedelta(hours=1), "the core looks again every hour"
+    assert len(path.read_text().splitlines()) == 1
+    assert it.accounted() == {"delivered": 1}
+
+
+def test_a_recipient_who_sleeps_holds_up_nobody_who_is_awake(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "sms.ndjson"
+    it = receipts(database, tmp_path, {"kind": "file", "path": str(path)}, quiet_hours="21:00-08:00", within_hours=8760)
+    it.respond(asha=ASHA, joao=JOAO)
+    tonight = datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC) + timedelta(hours=18)  # 15:00 in Sao Paulo
+    it.deliver(at(tonight))
+
+    assert [json.loads(line)["reference"] for line in path.read_text().splitlines()] == ["joao"]
+    assert it.accounted() == {"delivered": 1, "pending": 1}
+
+
+def test_edits_and_replays_send_nothing_again(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "sms.ndjson"
+    it = receipts(database, tmp_path, {"kind": "file", "path": str(path)})
+    run = Commands(database.url, tmp_path)
+    it.respond("asha")
+    it.deliver()
+    it.accept(submission(it.form_id, "asha", {"name": "Asha", "phone": RAVI}, "edit", 1))
+    it.validate()
+    it.deliver()
+    edited = it.accounted()
+    run("replay", it.integration.name, "--positions", "1-2", "--yes")
+    it.deliver()
+
+    assert len(path.read_text().splitlines()) == 1
+    assert edited == {"delivered": 1, "filtered": 1}
+    assert sum(it.accounted().values()) == 2 and "pending" not in it.accounted()
+
+
+def test_numbers_and_texts_are_in_no_table_but_the_log(database: Database, tmp_path: Path, server: TwilioStandIn) -> None:
+    it = receipts(database, tmp_path, server.provider())
+    it.respond("asha-canary")
+    server.faults.append(21211)
+    it.deliver()
+    with database.begin() as connection:
+        lines = list_journal(connection, it.integration_id)
+    kept = str(lines) + str(it.letters()) + str([it.batch(column) for column in ("history", "error", "state")])
+
+    assert (lines[0].state, it.letters()[0].unknown) == ("refused", False)
+    assert ASHA not in kept and ASHA[3:] not in kept and "Thank you" not in kept
