@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
+from collect_pipelines.cli.doctor_secrets import secret_diagnoses
 from collect_pipelines.cli.root import collect
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
@@ -154,3 +155,20 @@ def test_the_audit_tells_who_changed_which_secret_and_nothing_else(database: Dat
         lines = connection.execute(text("select action, subject, detail::text from collect.audit order by audit_id")).all()
     assert [line.action for line in lines] == ["secret.set", "secret.rotate", "secret.remove"]
     assert CANARY not in str(lines)
+
+
+def test_the_doctor_tells_of_secrets_that_are_missing_or_can_not_be_opened(database: Database, installation: Installation) -> None:
+    (form_id,) = publish(database, "household")
+    with database.begin() as connection:
+        add_integration(connection, form_id, "hook", "webhook", {"secret": "stored:gateway"})
+    found = list(secret_diagnoses(database, installation.settings))
+    assert [(one.check, one.state, one.fix) for one in found] == [
+        ("integration hook", "broken", "collect secrets set gateway --organization default")
+    ]
+
+    installation("secrets", "set", "gateway", input=CANARY)
+    assert [(one.check, one.state) for one in secret_diagnoses(database, installation.settings)] == [("secrets", "ok")]
+
+    installation.settings.secrets_path.rename(installation.settings.secrets_path.with_name("away"))
+    (one,) = secret_diagnoses(database, installation.settings)
+    assert (one.state, CANARY in one.detail) == ("broken", False)
