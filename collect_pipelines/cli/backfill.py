@@ -164,11 +164,13 @@ def _expected(
     """Number of the integration, the stretch that is meant, and what sending it takes. Raises NotFound when nothing is left to send."""
     from collect_pipelines import plugins
     from collect_pipelines.store.backfill_records import unsent
+    from collect_pipelines.store.backfills import require_none_unfinished
     from collect_pipelines.store.integrations import find_integration
     from collect_pipelines.store.stretches import entries_in, within
     from collect_pipelines.sync.backfill_estimate import estimate_of
 
     integration = find_integration(connection, name, organization)
+    require_none_unfinished(connection, integration.integration_id, name)
     first, through = span_of(connection, integration, positions, since)
     stretches = within(unsent(connection, integration.integration_id), first, through)
     if not stretches:

@@ -23,10 +23,11 @@ __all__ = ["command"]
 
 ACTOR = "cli"
 GUARANTEES = {
-    "exactly_once": "It keeps one row per response: nothing changes where nothing is wrong.",
+    "exactly_once": "It keeps one row per response: what was changed there is put back, and nothing is there twice.",
     "at_least_once": "Its receiver gets them once more, under the same ids where the receiver can tell by them.",
     "at_most_once": "What was sent is not sent twice; only what surely was not goes out.",
 }
+APPENDED = "It adds a row per revision: what is sent again may be there twice."
 
 
 @click.command()
@@ -73,7 +74,8 @@ def command(
             last = integration.cursor if through is None else min(through, integration.cursor)
             estimate = estimate_of(connection, integration, kind, max(last - first + 1, 0) if chosen is None else len(chosen))
         if not as_json:
-            say(f"{estimate_words(estimate)} {GUARANTEES[kind.guarantee]}")
+            append_only = integration.mapping.get("mode") == "append_only"
+            say(f"{estimate_words(estimate)} {APPENDED if append_only else GUARANTEES[kind.guarantee]}")
         agree(f"Send {count(estimate.entries, 'entry', 'entries')} to {name} again?", yes)
         with database.begin() as connection:
             from collect_pipelines.store.backfills import begin_replay

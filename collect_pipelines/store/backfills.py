@@ -25,6 +25,7 @@ __all__ = [
     "cancel_backfill",
     "live_first",
     "pause_backfill",
+    "require_none_unfinished",
     "resume_backfill",
     "settle_backfill",
 ]
@@ -60,7 +61,7 @@ def begin_backfill(
     None when there is nothing of the kind. Raises NotFound, and Conflict while another backfill of the integration is unfinished.
     """
     row = _lock(connection, integration_id)
-    _require_none_unfinished(connection, integration_id, row.name)
+    require_none_unfinished(connection, integration_id, row.name)
     wanted = (first, row.start_position if through is None else min(through, row.start_position))
     stretches = without([wanted], sent(connection, integration_id))
     count = entries_in(stretches)
@@ -174,7 +175,8 @@ def _lock(connection: Connection, integration_id: int) -> Any:
     return row
 
 
-def _require_none_unfinished(connection: Connection, integration_id: int, name: str) -> None:
+def require_none_unfinished(connection: Connection, integration_id: int, name: str) -> None:
+    """Raises Conflict, naming it, while a backfill of the integration is under way, paused, or has a batch on its way."""
     for other in list_backfills(connection, integration_id, unfinished=True):
         if other.purpose == "backfill":
             raise Conflict(

@@ -63,11 +63,11 @@ class Editor:
                 places[str(cell)] = Place(index, revision_in(_at(columns.get(REVISION, []), index)))
         return Found(places, width)
 
-    def edit(self, rows: Mapping[int, Row], width: int) -> None:
+    def edit(self, rows: Mapping[int, Row], width: int, *, anew: bool = False) -> None:
         """
         Writes the rows over what stands at these indexes, unless something as new stands there. Can be repeated at any time.
 
-        width: columns of the tab. Raises TryLater while somebody moves rows or columns under our hands.
+        width: columns of the tab. anew: over the same revision too. Raises TryLater while somebody moves rows or columns under our hands.
         """
         for some in _some([Held(row, self._edited(row), index) for index, row in rows.items()]):
             held = hold(self.tab, some, self.now(), width=width)
@@ -78,7 +78,7 @@ class Editor:
             # compared as `find` does: an id that a person typed in again may be a number now
             right = [one for one in some if str(_at(one.cells, now.layout.get(ID))) == one.row.response_id]
             # Promise 6: an older revision never overwrites a newer one
-            older = [one for one in right if revision_in(_at(one.cells, now.layout.get(REVISION))) < one.row.revision]
+            older = [one for one in right if revision_in(_at(one.cells, now.layout.get(REVISION))) < one.row.revision + anew]
             self._write(older, now, [], {one.anchor: one.cells for one in older})
             if len(right) < len(some):
                 raise _moving()

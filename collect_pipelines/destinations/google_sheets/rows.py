@@ -130,7 +130,9 @@ def _row(batch: Batch, zone: ZoneInfo, values: tuple[Any, ...]) -> Row:
     cells: tuple[Cell, ...] = (when, *shown, response_id, f"{revision} (deleted)" if deleted else revision)
     if deleted and batch.on_delete == "clear" and not batch.append_only:
         cells = (None,) * len(cells)
-    fresh = batch.append_only or (operation == "create" and revision == 1)
+    # what is sent again may be there already, whatever it was at first
+    first_time = batch.purpose in ("live", "backfill")
+    fresh = batch.append_only or (operation == "create" and revision == 1 and first_time)
     return Row(position, response_id, revision, deleted, fresh, cells, truncated, batch.append_only)
 
 

@@ -65,9 +65,11 @@ class Session:
                     layout = appender.append(number, new, layout)
         appender.finish()
         known = [(found.places[row.response_id], row) for row in rows if not row.fresh and row.response_id in found.places]
-        edits = {place.index: row for place, row in known if place.revision < row.revision}
+        # a replay also writes what stands there as it should be: for cells that somebody changed, and after the mapping was
+        anew = batch.purpose == "replay"
+        edits = {place.index: row for place, row in known if place.revision < row.revision + anew}
         with refusals.of(list(edits.values())):
-            editor.edit(edits, found.width)
+            editor.edit(edits, found.width, anew=anew)
         outcomes = refusals.outcomes(marks_of(batch))
         return Delivery(outcomes, api_calls=self.api.http.calls - calls, sent_bytes=self.api.http.sent_bytes - sent)
 
