@@ -87,6 +87,10 @@ class _Entry:
             for one in plan.misfits:
                 yield self._problem(f"{one.message}; {one.fix}", "mapping", one.field)
             return
+        faults = kind.misfits(kind.Config.model_validate(self.entry.config), plan.columns)
+        if faults:
+            yield from (self._problem(fault, "config") for fault in faults)
+            return
         if self.known is None:
             yield self._added(plan)
             told = notices(plan, layout(versions, self.entry.language), versions[-1])

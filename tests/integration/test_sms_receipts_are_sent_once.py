@@ -228,3 +228,15 @@ def test_numbers_and_texts_are_in_no_table_but_the_log(database: Database, tmp_p
 
     assert (lines[0].state, it.letters()[0].unknown) == ("refused", False)
     assert ASHA not in kept and ASHA[3:] not in kept and "Thank you" not in kept
+
+
+def test_a_configuration_that_does_not_fit_the_form_is_refused_when_it_is_saved(database: Database, tmp_path: Path) -> None:
+    it = receipts(database, tmp_path, "log")
+    run = Commands(database.url, tmp_path)
+    given = ["--form", it.integration.form, "--name", "other", "--set", "provider=log", "--set", "to=phone"]
+    unknown = run("integrations", "add", "sms", *given, "--set", "template=Thank you {nmae}", code=3)
+    masked = run("integrations", "add", "sms", *given, "--set", "template=Thank you", "--mask", "phone=last4", code=3)
+    run("integrations", "add", "sms", *given, "--set", "template=Thank you {name}")
+
+    assert "`{nmae}` names no question; did you mean `{name}`?" in unknown.stderr
+    assert "no question `phone` among the columns of the integration, or it is masked" in masked.stderr

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from collect_pipelines.destinations.interface import Destination
 from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.columns import layout
 from collect_pipelines.settings import Settings
@@ -85,6 +86,7 @@ def create_integration(
     """
     checked = check_mapping(connection, form, kind, mapping, language=language, finder=finder)
     values = settings_of_kind(finder(kind), config)
+    _check_config(finder(kind), values, checked.plan, form)
     if checked.plan.hashes:
         ensure_hash_key(connection, settings, form.organization)
     begin = read_start(start, checked.plan.zone)
@@ -115,6 +117,7 @@ def change_integration(
     form = form_by_id(connection, integration.form_id)
     checked = check_mapping(connection, form, integration.kind, mapping, language=language, finder=finder)
     values = settings_of_kind(finder(integration.kind), config)
+    _check_config(finder(integration.kind), values, checked.plan, form)
     if checked.plan.hashes:
         ensure_hash_key(connection, settings, integration.organization)
     keep_earlier_filter(connection, integration, mapping.filter)
@@ -122,6 +125,13 @@ def change_integration(
     detail = {"config": sorted(values), "mapping": sorted(changed.mapping)}
     record_audit(connection, actor, "integration.set", integration.name, detail)
     return Saved(changed, checked.notices)
+
+
+def _check_config(kind: type[Destination], values: dict[str, Any], plan: Plan, form: FormRecord) -> None:
+    """Raises ConfigInvalid when the kind's own settings name questions that the mapping does not let out."""
+    faults = kind.misfits(kind.Config.model_validate(values), plan.columns)
+    if faults:
+        raise ConfigInvalid(f"The configuration of {kind.kind} does not fit the form {form.reference}.", fix="; ".join(faults))
 
 
 def _refused(form: FormRecord, misfits: Sequence[Misfit]) -> ConfigInvalid:
