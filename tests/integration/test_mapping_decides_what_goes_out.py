@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from sqlalchemy import text
 
-from collect_pipelines.destinations.interface import Batch, Delivery, OnDelete, Outcome
+from collect_pipelines.destinations.interface import Batch, Capability, Delivery, OnDelete, Outcome
 from collect_pipelines.errors import ConfigInvalid, TryLater
 from collect_pipelines.forms.columns import masked_name, physical_name
 from collect_pipelines.forms.definition import FormDefinition
+from collect_pipelines.model import Operation, Submission
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import publish_form
@@ -40,11 +41,9 @@ AGE, NAME, CROP = (physical_name(key) for key in ("age", "name", "crop"))
 class Keyed(Shelf):
     """One row per response, as its last revision left it."""
 
+    supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete", "append"})
     deletes: ClassVar[tuple[OnDelete, ...]] = ("delete", "tombstone")
     keyed: ClassVar[bool] = True
-
-
-Keyed.supports = frozenset({"upsert", "delete", "append"})
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +63,19 @@ def deliver(it: Scene, kind: type[Shelf] = Keyed) -> None:
 
 def send(it: Scene, *steps: tuple[Any, ...]) -> None:
     """Responses as (id, age), edits as (id, age, replaced revision), deletions as (id, None, replaced revision)."""
+    made: list[Submission] = []
     for response, age, *replaced in steps:
+        if any(one.response_id == response for one in made):
+            _accept(it, made)
+            made = []
+        operation: Operation = "create" if not replaced else "delete" if age is None else "edit"
         answers = {} if age is None else {"name": response, "age": age}
-        operation = "create" if not replaced else "delete" if age is None else "edit"
-        (accepted,) = it.accept(submission(it.form_id, response, answers, operation, *replaced))  # type: ignore[arg-type]
-        assert accepted.outcome == "accepted"
+        made.append(submission(it.form_id, response, answers, operation, *replaced))
+    _accept(it, made)
+
+
+def _accept(it: Scene, made: list[Submission]) -> None:
+    assert {accepted.outcome for accepted in it.accept(*made)} <= {"accepted"}
 
 
 def rows(it: Scene) -> list[tuple[str, int, str]]:
@@ -288,7 +295,8 @@ def test_a_renamed_question_keeps_filter_mask_and_column(database: Database, fol
     it = scene(database, folder, "renamed", mapping={**ADULTS, "columns": ["age", "name"]})
     send(it, ("asha", 30))
     deliver(it)
-    renamed = [{**question, "key": "years", "was": ["age"]} if question["key"] == "age" else question for question in QUESTIONS]
+    questions: list[dict[str, Any]] = QUESTIONS  # type: ignore[assignment]  # a list of documents
+    renamed = [{**question, "key": "years", "was": ["age"]} if question["key"] == "age" else question for question in questions]
     form = FormDefinition.model_validate({"form": "renamed", "title": "Renamed", "languages": ["en", "hi"], "questions": renamed})
     with database.begin() as connection:
         publish_form(connection, "default", form)
@@ -329,24 +337,23 @@ def test_a_preview_shows_what_goes_out_and_says_why_the_rest_does_not(database: 
     assert it.accounted() == {"pending": 6}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_is_written_edited_held_and_deleted_the_destination_ends_with_what_passes(
     database: Database, folder: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     it = scene(database, folder, mapping=ADULTS)
+    kinds: list[type[Shelf]] = [Keyed, shelf(max_rows=2, deletes=("delete",))]
     last: dict[str, tuple[int, int | None]] = {}  # revision and age; None when deleted
     passing: dict[str, int] = {}  # by response: the revision that counts
     for _ in range(12):
-        held = []
-        position = it.ledger.accepted
-        for _ in range(chance.randrange(1, 9)):
-            response = f"r{chance.randrange(12)}"
+        held, steps, position = [], [], it.ledger.accepted
+        for response in chance.sample([f"r{number}" for number in range(12)], chance.randrange(1, 9)):
             revision, age = last.get(response, (0, 0))
             if age is None:
                 continue
             fresh = None if revision and chance.random() < 0.15 else chance.choice([3, 17, 18, 40])
-            send(it, (response, fresh, revision) if revision else (response, fresh))
+            steps.append((response, fresh, revision) if revision else (response, fresh))
             last[response], position = (revision + 1, fresh), position + 1
             if chance.random() < 0.2:
                 held.append(position)
@@ -354,9 +361,10 @@ def test_whatever_is_written_edited_held_and_deleted_the_destination_ends_with_w
                 passing[response] = revision + 1
             else:
                 passing.pop(response, None)
+        send(it, *steps)
         it.validate(*held)
         if chance.random() < 0.7:
-            deliver(it, chance.choice([Keyed, shelf(max_rows=2, deletes=("delete",))]))
+            deliver(it, chance.choice(kinds))
     deliver(it)
 
     standing: dict[str, int] = {}
