@@ -1,5 +1,6 @@
 """What is sent again to a destination that takes each response exactly once changes nothing there (promise 5)."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,17 +8,18 @@ from typing import Any
 
 import duckdb
 import pytest
+from sqlalchemy import text
 
 from collect_pipelines.destinations.file.destination import File
 from collect_pipelines.destinations.google_sheets import GoogleSheets
-from collect_pipelines.destinations.interface import Destination
 from collect_pipelines.destinations.warehouse.destination import Warehouse
 from collect_pipelines.local.sheets.testing import RunningServer, running_server
 from collect_pipelines.settings import Settings
-from collect_pipelines.store.backfill_records import find_backfill
+from collect_pipelines.store.backfill_records import Backfill, find_backfill
 from collect_pipelines.store.backfills import begin_replay
 from collect_pipelines.store.database import Database
 from collect_pipelines.sync.deliver import Courier
+from collect_pipelines.sync.report import Report
 from tests.contract.google_sheets_fakes import Desk, generous, people
 from tests.integration.backlog_tools import drain
 from tests.integration.sync_tools import Scene, scene, submission
@@ -50,36 +52,75 @@ def file(folder: Path) -> Any:
     return {path.name: path.read_bytes() for path in (folder / "files").rglob("*") if path.is_file() and not path.name.startswith(".")}
 
 
-@pytest.mark.parametrize("kind", ["google_sheets", "warehouse", "file"])
-def test_a_replay_of_everything_leaves_every_cell_as_it_is(database: Database, server: RunningServer, tmp_path: Path, kind: str) -> None:
-    it = scene(database, tmp_path, slug="household", kind=kind)
-    found: dict[str, type[Destination]] = {"google_sheets": GoogleSheets, "warehouse": Warehouse, "file": File}
-    addresses = {"sheets_base_url": server.base_url, "drive_base_url": server.base_url, "oauth_token_url": server.token_url}
-    limits = {"sheets_writes_per_minute": 100_000, "sheets_project_writes_per_minute": 100_000}
-    settings = Settings(data_dir=tmp_path, **addresses, **limits)  # type: ignore[arg-type]
-    courier = Courier(database, settings, "worker", finder=lambda name: found[name], wait_scale=0.0)
-    shown: dict[str, Shown] = {
-        "google_sheets": lambda: sheet(it, server), "warehouse": lambda: table(tmp_path), "file": lambda: file(tmp_path),
-    }  # fmt: skip
-    it.accept(*(submission(it.form_id, f"r{place}", {"name": f"n{place}", "age": place, "crop": "w"}) for place in range(1, 31)))
-    it.validate()
-    drain(courier, it)
-    it.accept(submission(it.form_id, "r3", {"name": "changed", "age": 3}, "edit", 1), submission(it.form_id, "r4", {}, "delete", 1))
-    it.validate()
-    drain(courier, it)
-    before, ledger = shown[kind](), it.accounted()
-    with database.begin() as connection:
-        replay = begin_replay(connection, it.integration_id, 1)
-    reports = drain(courier, it)
-    courier.close()
-    with database.begin() as connection:
-        done = find_backfill(connection, replay.backfill_id)
+class Place:
+    """One kind of destination, driven by the real delivery loop."""
+
+    def __init__(self, database: Database, server: RunningServer, folder: Path, kind: str) -> None:
+        self.it = scene(database, folder, slug="household", kind=kind)
+        addresses = {"sheets_base_url": server.base_url, "drive_base_url": server.base_url, "oauth_token_url": server.token_url}
+        limits = {"sheets_writes_per_minute": 100_000, "sheets_project_writes_per_minute": 100_000}
+        settings = Settings(data_dir=folder, **addresses, **limits)  # type: ignore[arg-type]
+        self._kind = {"google_sheets": GoogleSheets, "warehouse": Warehouse, "file": File}[kind]
+        self.courier = Courier(database, settings, "worker", finder=lambda name: self._kind, wait_scale=0.0)
+        shown = {"google_sheets": lambda: sheet(self.it, server), "warehouse": lambda: table(folder), "file": lambda: file(folder)}
+        self.shown: Shown = shown[kind]
+        self.other_values = "codes" if self._kind.values == "display" else "labels"
+
+    def fill(self) -> None:
+        """Thirty responses, then a correction and a deletion."""
+        it = self.it
+        it.accept(*(submission(it.form_id, f"r{place}", {"name": f"n{place}", "age": place, "crop": "w"}) for place in range(1, 31)))
+        self.drain()
+        it.accept(submission(it.form_id, "r3", {"name": "changed", "age": 3}, "edit", 1), submission(it.form_id, "r4", {}, "delete", 1))
+        self.drain()
+
+    def drain(self) -> list[Report]:
+        self.it.validate()
+        return drain(self.courier, self.it)
+
+    def replay(self) -> Backfill:
+        with self.it.database.begin() as connection:
+            begun = begin_replay(connection, self.it.integration_id, 1)
+        assert [report.outcome for report in self.drain()] == ["delivered"]
+        with self.it.database.begin() as connection:
+            return find_backfill(connection, begun.backfill_id)
+
+
+@pytest.fixture(params=["google_sheets", "warehouse", "file"])
+def place(request: pytest.FixtureRequest, database: Database, server: RunningServer, tmp_path: Path) -> Iterator[Place]:
+    made = Place(database, server, tmp_path, request.param)
+    yield made
+    made.courier.close()
+
+
+def test_a_replay_of_everything_leaves_every_cell_as_it_is(place: Place) -> None:
+    place.fill()
+    before, ledger = place.shown(), place.it.accounted()
+    done = place.replay()
 
     assert before
-    assert [report.outcome for report in reports] == ["delivered"]
     assert (done.state, done.delivered, done.filtered) == ("done", 30, 2)
-    assert shown[kind]() == before
-    assert it.accounted() == ledger == {"delivered": 32}
+    assert place.shown() == before
+    assert place.it.accounted() == ledger == {"delivered": 32}
+
+
+def test_a_replay_brings_what_was_sent_to_a_mapping_that_was_changed_since(place: Place) -> None:
+    place.fill()
+    before = place.shown()
+    _change_mapping(place.it, {"values": place.other_values})
+    place.replay()
+    changed = place.shown()
+    _change_mapping(place.it, {})
+    place.replay()
+
+    assert changed != before
+    assert place.shown() == before
+
+
+def _change_mapping(it: Scene, mapping: dict[str, Any]) -> None:
+    with it.database.begin() as connection:
+        values = {"mapping": json.dumps(mapping), "it": it.integration_id}
+        connection.execute(text("update collect.integration set mapping = cast(:mapping as jsonb) where integration_id = :it"), values)
 
 
 def test_a_replay_puts_back_cells_and_rows_that_somebody_changed_in_a_sheet(server: RunningServer) -> None:
