@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from collect_pipelines.cli.plugin_pages import reference_pages
 from collect_pipelines.cli.reference import cli_page, settings_page
 from collect_pipelines.forms.reading import form_json_schema
 from collect_pipelines.local.postgres import create_database, throwaway_postgres
@@ -45,6 +46,22 @@ def main() -> None:
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
             print(f"{path.name} written")
+    _write_reference()
+
+
+def _write_reference() -> None:
+    """One page per kind; pages of kinds that are gone are removed."""
+    place, pages = DOCS / "reference", reference_pages()
+    for path in place.rglob("*.md"):
+        if path.relative_to(place).as_posix() not in pages:
+            path.unlink()
+            print(f"{path.name} removed")
+    for name, text in pages.items():
+        path = place / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            print(f"{name} written")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from typing import Any
 from collect_pipelines import plugins
 from collect_pipelines.errors import PluginError
 
-__all__ = ["PluginFacts", "facts_of", "place_of"]
+__all__ = ["PluginFacts", "facts_here", "facts_of", "place_of"]
 
+DEEPEST = 3  # models inside one another that are shown
 IMPORT_SECONDS = 60.0  # the slowest of ours takes two; a plug-in that takes longer than this is of no use
 AT_ONCE = 4
 
@@ -49,6 +50,12 @@ def facts_of(
     return facts
 
 
+def facts_here(door: str, plugin: plugins.Plugin) -> PluginFacts:
+    """The facts of one plug-in, imported into this process: for those that are known to behave."""
+    told = _facts(door, plugin.kind)
+    return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, told.pop("problem", None), told)
+
+
 def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:
     """Where it runs, in words. trusted: distributions whose bounded checks run in ingest."""
     if one.door == "destination":
@@ -73,6 +80,7 @@ def _asked(door: str, plugin: plugins.Plugin, seconds: float) -> PluginFacts:
     return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, problem, told)
 
 
+DESTINATION_FACTS = ("guarantee", "supports", "deletes", "keyed", "values", "max_rows", "max_bytes", "min_interval_seconds")
 GROUPS = {"check": plugins.CHECKS, "destination": plugins.DESTINATIONS}
 
 
@@ -81,7 +89,7 @@ def _facts(door: str, kind: str) -> dict[str, Any]:
         made = plugins.load(GROUPS[door], kind)
         doc = inspect.cleandoc(made.__doc__ or "")
         facts = {"summary": doc.partition("\n")[0], "doc": doc, "fields": list(_fields(made.Config))}
-        names = ("bounded", "references") if door == "check" else ("guarantee", "supports")
+        names = ("bounded", "references") if door == "check" else DESTINATION_FACTS
         return facts | {name: _plain(getattr(made, name)) for name in names}
     except PluginError as exc:
         return {"problem": f"{exc.message} {exc.fix or ''}".strip()}
@@ -95,16 +103,46 @@ def _plain(value: Any) -> Any:
 
 def _fields(config: Any) -> Iterator[dict[str, Any]]:
     schema = config.model_json_schema()
+    return _described(schema, schema.get("$defs", {}))
+
+
+def _described(schema: Mapping[str, Any], known: Mapping[str, Any], depth: int = 0) -> Iterator[dict[str, Any]]:
     for name, found in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
-        kind = _type_words(found, schema.get("$defs", {}))
         yield {
             "name": name,
-            "type": kind,
+            "type": _type_words(found, known),
             "required": required,
             "default": None if required else found.get("default"),
             "description": found.get("description", ""),
+            "fields": [field for part in _parts(found, known, depth) for field in _inner(part, known, depth + 1)],
         }
+
+
+def _inner(part: Mapping[str, Any], known: Mapping[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    """Fields of a model inside a field; of one of several models, with its name in front."""
+    name = _tag(part)
+    for one in _described(part, known, depth):
+        if name is None:
+            yield one
+        elif one["type"] != name:  # the field that says which model it is
+            yield one | {"description": f"{name}: {one['description']}"}
+
+
+def _tag(schema: Mapping[str, Any]) -> str | None:
+    """What tells one of several models from the others: the constant among its fields."""
+    return next((str(one["const"]) for one in schema.get("properties", {}).values() if "const" in one), None)
+
+
+def _parts(schema: Mapping[str, Any], known: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    """The schemas of models inside a field."""
+    if depth >= DEEPEST:
+        return
+    if "$ref" in schema:
+        yield known.get(schema["$ref"].rpartition("/")[2], {})
+    for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, Mapping):
+            yield from _parts(inner, known, depth)
 
 
 def _type_words(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
@@ -117,6 +155,9 @@ def _type_words(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         return str(schema["const"])
     for several in ("anyOf", "oneOf"):
         if several in schema:
+            tags = [_tag(known.get(one.get("$ref", "").rpartition("/")[2], {})) for one in schema[several] if one.get("type") != "null"]
+            if len(tags) > 1 and None not in tags:
+                return f"mapping of one kind: {' | '.join(map(str, tags))}"
             return " or ".join(dict.fromkeys(_type_words(one, known) for one in schema[several] if one.get("type") != "null"))
     if schema.get("type") == "array":
         return f"list of {_type_words(schema.get('items', {}), known)}"

@@ -14,12 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from collect_pipelines import plugins
+from collect_pipelines.cli.plugin_trials import destination_suite
 from collect_pipelines.errors import Invalid, NotFound
-from collect_pipelines.testing import CheckConformance
+from collect_pipelines.testing import CheckConformance, DestinationConformance
 
 __all__ = ["Result", "run_suites", "suite_of_kind", "suites_in"]
 
-Suite = type[CheckConformance]
+Suite = type[CheckConformance] | type[DestinationConformance]
+BASES = (CheckConformance, DestinationConformance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,13 @@ class Result:
     suite: str
     sentence: str
     failure: str | None
+    left_out: str | None = None
+    """Why the requirement does not concern this plug-in."""
 
 
 def suites_in(folder: Path) -> list[Suite]:
     """
-    The suites in the folder's tests; without any, one per check that its pyproject.toml names, with its default configuration.
+    The suites in the folder's tests; without any, one per plug-in that its pyproject.toml names, with its default configuration.
 
     Raises NotFound when it has neither, and Invalid when they can't be imported.
     """
@@ -41,20 +45,26 @@ def suites_in(folder: Path) -> list[Suite]:
         if place.is_dir() and str(place.resolve()) not in sys.path:
             sys.path.insert(0, str(place.resolve()))
     suites = [suite for path in sorted(folder.glob("tests/**/test_*.py")) for suite in _suites_of(_imported(path))]
-    suites = suites or [_suite(made, {}) for made in _named_in(folder)]
+    suites = suites or [_suite(made, {}) for made in _named_in(folder, plugins.CHECKS)]
+    suites = suites or [destination_suite(made, {}) for made in _named_in(folder, plugins.DESTINATIONS)]
     if not suites:
-        fix = "Write a test with a subclass of collect_pipelines.testing.CheckConformance, or `collect plugins new check NAME`."
-        raise NotFound(f"{folder} holds no check: no suite in tests/, no entry point in pyproject.toml.", fix=fix)
+        fix = "Write a test with a subclass of CheckConformance or DestinationConformance, or `collect plugins new check|destination NAME`."
+        raise NotFound(f"{folder} holds no plug-in: no suite in tests/, no entry point in pyproject.toml.", fix=fix)
     return suites
 
 
-def suite_of_kind(kind: str, config: Mapping[str, Any], form: Path | None = None) -> Suite:
-    """A suite for an installed check. Raises PluginError, FormInvalid, or Invalid when the check does not take the configuration."""
-    if any(plugin.kind == kind for plugin in plugins.installed(plugins.DESTINATIONS)):
-        raise Invalid(f"{kind!r} is a destination; the suite is for checks.", fix="`collect integrations test NAME` tries a destination.")
-    made = plugins.load(plugins.CHECKS, kind)
-    _refuse_faulty(made, kind, config)
-    suite = _suite(made, config)
+def suite_of_kind(kind: str, config: Mapping[str, Any], form: Path | None = None, door: str | None = None) -> Suite:
+    """
+    A suite for an installed plug-in; where a check and a destination have the name, for the check, unless `door` says otherwise.
+
+    Raises PluginError, FormInvalid, or Invalid when the plug-in does not take the configuration.
+    """
+    if door != "destination" and any(plugin.kind == kind for plugin in plugins.installed(plugins.CHECKS)):
+        made = plugins.load(plugins.CHECKS, kind)
+        _refuse_faulty(made, kind, config)
+        suite = _suite(made, config)
+    else:
+        suite = destination_suite(plugins.load(plugins.DESTINATIONS, kind), config)
     if form is not None:
         from collect_pipelines.forms.reading import read_form
 
@@ -62,19 +72,32 @@ def suite_of_kind(kind: str, config: Mapping[str, Any], form: Path | None = None
     return suite
 
 
-def run_suites(suites: Sequence[Suite]) -> Iterator[Result]:
-    """One result per requirement, as soon as it is known."""
+def run_suites(suites: Sequence[Suite], only: str = "") -> Iterator[Result]:
+    """One result per requirement with the words of `only` in it, as soon as it is known."""
     for made in suites:
-        names = [name for name, _ in inspect.getmembers(made, inspect.isfunction) if name.startswith("test_")]
-        for name in names:
-            try:
-                getattr(made(), name)()
-                failure = None
-            except AssertionError as exc:
-                failure = str(exc) or "an assertion of its own failed"
-            except Exception as exc:  # noqa: BLE001 - tests of a stranger may raise anything
-                failure = f"{type(exc).__name__}: {exc}"
-            yield Result(made.check.__name__, name.removeprefix("test_").replace("_", " "), failure)
+        subject: Any = getattr(made, "check", None) or getattr(made, "destination", made)
+        names = [name for name, _ in inspect.getmembers(made, inspect.isfunction) if name.startswith("test_") and only in _sentence(name)]
+        try:
+            for name in names:
+                yield _result(made(), name, subject.__name__)
+        finally:
+            if issubclass(made, DestinationConformance):
+                made.teardown_class()
+
+
+def _result(suite: Any, name: str, subject: str) -> Result:
+    sentence = _sentence(name)
+    try:
+        getattr(suite, name)()
+    except AssertionError as exc:
+        return Result(subject, sentence, str(exc) or "an assertion of its own failed")
+    except Exception as exc:  # noqa: BLE001 - tests of a stranger may raise anything
+        return Result(subject, sentence, f"{type(exc).__name__}: {exc}")
+    return Result(subject, sentence, None, getattr(suite, "not_applicable", None))
+
+
+def _sentence(name: str) -> str:
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def _refuse_faulty(made: Any, kind: str, config: Mapping[str, Any]) -> None:
@@ -96,7 +119,8 @@ def _suite(made: Any, config: Mapping[str, Any]) -> Suite:
 
 def _suites_of(module: ModuleType) -> Iterator[Suite]:
     for _, found in inspect.getmembers(module, inspect.isclass):
-        if issubclass(found, CheckConformance) and found is not CheckConformance and found.__module__ == module.__name__:
+        says = getattr(found, "check", None) or getattr(found, "destination", None)
+        if issubclass(found, BASES) and says is not None and found.__module__ == module.__name__:
             yield found
 
 
@@ -113,11 +137,11 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _named_in(folder: Path) -> Iterator[Any]:
+def _named_in(folder: Path, group: str) -> Iterator[Any]:
     project = folder / "pyproject.toml"
     if not project.is_file():
         return
-    points = tomllib.loads(project.read_text("utf-8")).get("project", {}).get("entry-points", {}).get(plugins.CHECKS, {})
+    points = tomllib.loads(project.read_text("utf-8")).get("project", {}).get("entry-points", {}).get(group, {})
     for value in points.values():
         module, _, name = value.partition(":")
         try:

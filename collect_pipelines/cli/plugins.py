@@ -15,8 +15,15 @@ from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from collect_pipelines.cli.plugin_facts import PluginFacts
+    from collect_pipelines.cli.plugin_skeletons import Written
+    from collect_pipelines.cli.plugin_suites import Result
 
 __all__ = ["command"]
+
+
+door_option = click.option(
+    "--door", type=click.Choice(["check", "destination"]), help="Which of the two, where a check and a destination have one name."
+)
 
 
 @click.group()
@@ -58,18 +65,20 @@ def list_command(settings: Settings, as_json: bool) -> None:
 
 @command.command()
 @click.argument("kind")
+@door_option
 @json_option
 @pass_settings
-def show(settings: Settings, kind: str, as_json: bool) -> None:
+def show(settings: Settings, kind: str, door: str | None, as_json: bool) -> None:
     """Show what a KIND is for, every field of its configuration, and an example."""
+    from collect_pipelines.cli.plugin_examples import default_words, example_of
     from collect_pipelines.cli.plugin_facts import facts_of
 
-    found = facts_of([one for one in _installed() if one[1].kind == kind])
-    if not found:
-        raise _unknown(kind)
+    found = facts_of(_of_kind(kind, door))
+    if as_json and len(found) > 1:
+        raise Invalid(f"{kind} is a check and a destination.", fix="Say which: --door check, or --door destination.")
     for one in found:
         document = _document(settings, one)
-        example = "" if one.problem else _example(one)
+        example = "" if one.problem else example_of(one)
         if as_json:
             print_json({**document, "fields": one.facts.get("fields", []), "example": example})
             continue
@@ -77,12 +86,26 @@ def show(settings: Settings, kind: str, as_json: bool) -> None:
         if one.problem:
             raise Invalid(one.problem)
         click.echo(f"\n{one.facts['doc']}\n")
-        fields = [(item["name"], item["type"], _default(item), item["description"]) for item in one.facts["fields"]]
+        fields = [(item["name"], item["type"], default_words(item), item["description"]) for item in one.facts["fields"]]
         if fields:
             print_table(("setting", "type", "default", "meaning"), fields)
         else:
             say("It has no settings.")
         click.echo(f"\n{example}")
+
+
+@command.command()
+@click.argument("kind")
+@door_option
+def docs(kind: str, door: str | None) -> None:
+    """Print the reference page of a KIND, in Markdown."""
+    from collect_pipelines.cli.plugin_facts import facts_of
+    from collect_pipelines.cli.plugin_pages import page
+
+    for one in facts_of(_of_kind(kind, door)):
+        if one.problem:
+            raise Invalid(one.problem)
+        click.echo(page(one))
 
 
 @command.group()
@@ -98,7 +121,21 @@ def new_check(name: str, folder: Path | None, as_json: bool) -> None:
     """Write a package with a check called NAME into FOLDER (default: collect-check-NAME)."""
     from collect_pipelines.cli.plugin_skeletons import write_check
 
-    written = write_check(name, folder)
+    _tell_written(name, write_check(name, folder), as_json)
+
+
+@new.command("destination")
+@click.argument("name")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@json_option
+def new_destination(name: str, folder: Path | None, as_json: bool) -> None:
+    """Write a package with a destination called NAME into FOLDER (default: collect-destination-NAME)."""
+    from collect_pipelines.cli.plugin_skeletons import write_destination
+
+    _tell_written(name, write_destination(name, folder), as_json)
+
+
+def _tell_written(name: str, written: "Written", as_json: bool) -> None:
     if as_json:
         print_json({"kind": name, "folder": str(written.folder), "files": [str(path) for path in written.files]})
         return
@@ -109,32 +146,46 @@ def new_check(name: str, folder: Path | None, as_json: bool) -> None:
 
 @command.command()
 @click.argument("target", metavar="KIND-OR-FOLDER")
+@door_option
 @click.option("--config", help="Configuration as JSON, for a KIND; else its defaults.")
+@click.option("--only", metavar="WORDS", help="Only requirements with these words in them, e.g. 'killed'.")
 @click.option("--form", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Form it is tried on, for a KIND.")
 @json_option
-def test(target: str, config: str | None, form: Path | None, as_json: bool) -> None:
+def test(target: str, door: str | None, config: str | None, only: str | None, form: Path | None, as_json: bool) -> None:
     """
-    Run the conformance suite against an installed check, or against the package in a folder.
+    Run the conformance suite against an installed check or destination, or against the package in a folder.
 
-    In a folder the suites in tests/ are run, with their configurations and examples.
+    In a folder the suites in tests/ are run, with their configurations and examples. In the --config of a destination {address} is the
+    address of a receiver of the suite's own, {folder} a folder, and {secret} a reference to a secret.
     """
     from collect_pipelines.cli.plugin_suites import run_suites, suite_of_kind, suites_in
 
-    suites = suites_in(Path(target)) if Path(target).is_dir() else [suite_of_kind(target, _read_config(config), form)]
+    suites = suites_in(Path(target)) if Path(target).is_dir() else [suite_of_kind(target, _read_config(config), form, door)]
     results = []
-    for result in run_suites(suites):
+    for result in run_suites(suites, only or ""):
         results.append(result)
         if not as_json:
-            click.echo(f"{'ok    ' if result.failure is None else 'FAILED'} {result.suite}: {result.sentence}")
+            click.echo(f"{_mark(result)} {result.suite}: {result.sentence}")
             if result.failure is not None:
                 click.echo(f"       {result.failure}")
+    if not results:
+        raise NotFound(f"No requirement has the words {only!r}.", fix="Leave --only out to see all of them.")
     failed = [result for result in results if result.failure is not None]
     if as_json:
         print_json({"passed": len(results) - len(failed), "failed": len(failed), "results": results})
     if failed:
-        raise Invalid(f"{len(failed)} of {len(results)} requirements are not met.", fix="docs/checks.md explains each of them.")
+        page = "docs/checks.md and docs/destinations.md explain"
+        raise Invalid(f"{len(failed)} of {len(results)} requirements are not met.", fix=f"{page} them.")
     if not as_json:
-        say(f"{len(results)} requirements are met.")
+        concerned = [result for result in results if result.left_out is None]
+        others = f"; {len(results) - len(concerned)} do not concern it" if len(concerned) < len(results) else ""
+        say(f"{len(concerned)} requirements are met{others}.")
+
+
+def _mark(result: "Result") -> str:
+    if result.failure is not None:
+        return "FAILED"
+    return "ok    " if result.left_out is None else "-     "
 
 
 def _installed() -> Iterator[tuple[str, Any]]:
@@ -143,6 +194,13 @@ def _installed() -> Iterator[tuple[str, Any]]:
 
     for door, group in GROUPS.items():
         yield from ((door, plugin) for plugin in plugins.installed(group))
+
+
+def _of_kind(kind: str, door: str | None) -> list[tuple[str, Any]]:
+    found = [one for one in _installed() if one[1].kind == kind and door in (None, one[0])]
+    if not found:
+        raise _unknown(kind)
+    return found
 
 
 def _document(settings: Settings, one: "PluginFacts") -> dict[str, Any]:
@@ -158,35 +216,6 @@ def _document(settings: Settings, one: "PluginFacts") -> dict[str, Any]:
         "problem": one.problem,
         "summary": one.facts.get("summary", ""),
     }
-
-
-def _example(one: "PluginFacts") -> str:
-    """How it is used: YAML for a form, or a command."""
-    fields = one.facts["fields"]
-    if one.door == "destination":
-        needed = "".join(f" --set {item['name']}=..." for item in fields if item["required"])
-        return f"collect integrations add {one.kind} --form FORM{needed}"
-    lines = ["checks:", f"  {one.kind}:" if fields else f"  {one.kind}: {{}}"]
-    if fields:
-        # what may be left out, and is by default, is a comment; `config:` with nothing but comments would be no mapping
-        unset = [not item["required"] and item["default"] is None for item in fields]
-        lines.append("    config: {}" if all(unset) else "    config:")
-        lines += [f"      {'# ' if out else ''}{item['name']}: {_sample(item)}" for item, out in zip(fields, unset, strict=True)]
-    return "\n".join(lines)
-
-
-def _sample(item: dict[str, Any]) -> str:
-    return f"...  # {item['type']}" if item["required"] else _yaml(item["default"])
-
-
-def _default(item: dict[str, Any]) -> str:
-    if item["required"]:
-        return "required"
-    return "-" if item["default"] is None else _yaml(item["default"])
-
-
-def _yaml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _read_config(text: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from collect_pipelines import plugins
 from collect_pipelines.cli import collect
-from collect_pipelines.cli.plugin_skeletons import write_check
+from collect_pipelines.cli.plugin_skeletons import write_check, write_destination
 from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.reading import read_form
 from collect_pipelines.settings import Settings
@@ -112,7 +112,7 @@ def test_a_kind_is_shown_with_every_setting_and_an_example_that_reads(tmp_path: 
 
 @pytest.mark.parametrize("kind", ["duplicate", "email", "phone", "slang"])
 def test_the_example_of_a_check_can_be_pasted_into_a_form(kind: str) -> None:
-    example = told("show", kind)["example"]
+    example = told("show", kind, "--door", "check")["example"]
 
     assert list(read_form(f"form: f\ntitle: F\nquestions:\n  - {{key: a, type: phone}}\n{example}\n").checks) == [kind]
 
@@ -137,12 +137,52 @@ def test_what_a_package_fails_is_told_in_words(package: Path) -> None:
     assert "example 3: it raised KeyError: 'a_text'" in said.output
 
 
-def test_a_folder_without_a_check_and_a_destination_are_refused_with_a_way_out(tmp_path: Path) -> None:
-    for target, words in ((str(tmp_path), "holds no check"), ("google_sheets", "is a destination")):
-        said = run("test", target)
+def test_a_folder_without_a_plug_in_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    said = run("test", str(tmp_path))
 
-        assert said.exit_code != 0
-        assert words in said.output
+    assert said.exit_code != 0
+    assert "holds no plug-in" in said.output and "collect plugins new check|destination NAME" in said.output
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Iterator[Path]:
+    """A package as `new destination` writes it, not installed."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield write_destination("lines", tmp_path / "package").folder
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("collect_destination_"):
+            del sys.modules[name]
+
+
+def test_a_new_destination_meets_every_requirement_but_being_installed(destination: Path) -> None:
+    document = told("test", str(destination))
+
+    assert [result["sentence"] for result in document["results"] if result["failure"]] == ["its entry point leads to it"]
+    left_out = {result["sentence"]: result["left_out"] for result in document["results"] if result["left_out"]}
+    assert left_out["if keyed rows that come again in other batches have their effect once"] == "it does not claim to be keyed"
+    code = destination / "src" / "collect_destination_lines" / "__init__.py"
+    assert len([line for line in code.read_text().splitlines() if line.strip() and not line.strip().startswith(("#", '"""'))]) < 60
+
+
+def test_an_installed_destination_is_tested_with_a_configuration_of_placeholders() -> None:
+    config = '{"url": "{address}/hook", "allow_private": true, "timeout_seconds": 1}'
+    without = run("test", "webhook")
+    document = told("test", "webhook", "--config", config, "--only", "under way")
+
+    assert without.exit_code == 3
+    assert "can't be tried with this configuration: url" in without.output and "{address}" in without.output
+    assert [(result["sentence"], result["failure"]) for result in document["results"]] == [("killed while a request is under way", None)]
+    assert "No requirement has the words" in run("test", "webhook", "--config", config, "--only", "nothing like it").output
+
+
+def test_a_check_and_a_destination_of_one_name_are_told_apart() -> None:
+    both = run("show", "email")
+
+    assert both.exit_code == 0
+    assert "collect integrations add email" in both.output and "checks:" in both.output
+    assert "--door check" in run("show", "email", "--json").output
+    assert told("show", "email", "--door", "check")["door"] == "check"
 
 
 def test_a_configuration_that_the_check_does_not_take_is_told_once_with_a_way_out() -> None:
