@@ -65,6 +65,10 @@ test: install tools lint types ## Lint, types and the whole default suite on rea
 unit: install ## Only the tests that need no service
 	$(BIN)/pytest tests/unit tests/test_house.py
 
+.PHONY: conformance
+conformance: install ## Every installed destination against every requirement of the suite, as a table
+	$(BIN)/python -m tests.conformance
+
 .PHONY: lint
 lint: install ## Style and formatting
 	$(BIN)/ruff check .
@@ -86,6 +90,10 @@ bench-ingest: install ## Responses per second at 1, 16, 64, 256 clients, grouped
 .PHONY: bench-checks
 bench-checks: install ## What isolating a check costs, and latencies while checks hang, crash, spin and leak
 	$(BIN)/python tests/benchmarks/bench_checks.py
+
+.PHONY: bench-isolation
+bench-isolation: install ## Seconds from commit to delivered with another receiver well, dead, slow and hanging, in the same run
+	$(BIN)/python tests/benchmarks/bench_isolation.py
 
 .PHONY: bench-latency
 bench-latency: install ## Seconds from commit to a visible cell, with and without a drain run alive
