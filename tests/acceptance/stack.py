@@ -125,7 +125,7 @@ class Stack:
 
     def sheet_rows(self, integration: str) -> list[list[str]]:
         """Every row of the integration's tab as text, as a person sees it; the first is the header."""
-        facts = self.collect_json("integrations", "test", integration)["facts"]
+        facts = self.collect_json("integrations", "test", integration)["report"]["facts"]
         headers = {"Authorization": f"Bearer {self._sheets_token()}"}
         base = f"{self.sheets}/v4/spreadsheets/{facts['spreadsheet']}"
         answer = httpx.get(f"{base}/values/{quote(facts['tab'])}", headers=headers, timeout=60).raise_for_status().json()

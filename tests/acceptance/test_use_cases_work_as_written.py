@@ -111,5 +111,6 @@ def test_a_newcomer_who_follows_the_page_sees_what_it_shows(page: Path, newcomer
 
     (form,) = CONNECTED.findall(page.read_text("utf-8"))
     header, *rows = sheet_shown(page)
-    integration = stack.wait_until_complete(form, len(rows))["google_sheets"]["integration"]
+    entries = sum(int(revision) for *_, revision in rows)
+    integration = stack.wait_until_complete(form, entries)["google_sheets"]["integration"]
     assert [row[1:] for row in stack.sheet_rows(integration)] == [header, *rows]

@@ -60,6 +60,9 @@ class TestGateway(SmsSuite):
 
 
 class TestTwilio(SmsSuite):
+    most_interruptions = 8  # the steps are those of the gateway
+    most_faults = 3
+
     def provider(self, world: World) -> Any:
         return {
             "kind": "twilio",
@@ -90,6 +93,9 @@ class TestTwilio(SmsSuite):
 
 
 class TestFile(SmsSuite):
+    most_interruptions = 8
+    most_faults = 3
+
     def provider(self, world: World) -> Any:
         return {"kind": "file", "path": str(world.folder / "sms.ndjson")}
 

@@ -131,10 +131,10 @@ class GatewayProvider(_Provider):
     sender: str | None = Field(default=None, max_length=20, description="Sender id, in India the header that is registered.")
     entity_id: str | None = Field(
         default=None, max_length=40,
-        description="India: id of the principal entity in the DLT registry (distributed ledger technology) of the regulator, TRAI.",
+        description="India: id of the principal entity in the registry (DLT) of the Telecom Regulatory Authority of India.",
     )  # fmt: skip
     template_id: str | dict[str, str] | None = Field(
-        default=None, description="India: DLT id of the registered text; per language if need be."
+        default=None, description="India: id of the text as registered in the same ledger; per language if need be."
     )
     timeout_seconds: float = Field(default=15, ge=0.1, le=60, description="How long one request may take; then its outcome is unclear.")
     refused_statuses: tuple[int, ...] = Field(

@@ -85,7 +85,8 @@ class Twilio(Provider):
 
         self._config = config
         self._client = GuardedClient(
-            allow_private=config.allow_private, timeout_seconds=config.timeout_seconds, most_response_bytes=MOST_ANSWER_BYTES)
+            allow_private=config.allow_private, timeout_seconds=config.timeout_seconds, most_response_bytes=MOST_ANSWER_BYTES
+        )
         self._account = f"{config.base_url.rstrip('/')}/2010-04-01/Accounts/{config.account_sid}"
         login = base64.b64encode(f"{config.account_sid}:{context.secret(config.auth_token)}".encode()).decode()
         self._headers = {"Authorization": f"Basic {login}", "Accept": "application/json"}
