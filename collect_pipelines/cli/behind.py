@@ -1,17 +1,17 @@
 """What `collect status` says about what is still to be sent behind the live responses, and about receivers that are left alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy import Connection
+
+    from collect_pipelines.model import Ledger
 
 __all__ = ["NOTHING_BEHIND", "Behind", "Resting", "Under", "read_behind"]
 
 MAX_NAMED = 2  # in one sentence
-RESTING_FAILURES = 5  # in a row: from then on its breaker is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,6 @@ class Resting:
 
     integration: str
     failures: int
-    next_attempt_at: "datetime | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,16 @@ class Behind:
 
     def words(self) -> str:
         """One sentence each about what there is, the worst first; empty when there is nothing of the kind."""
-        told = [f"{one.integration} has failed {one.failures} times in a row{_until(one)}." for one in self.resting[:MAX_NAMED]]
+        told = [
+            f"{one.integration} has failed {one.failures} times in a row, so it is asked less often." for one in self.resting[:MAX_NAMED]
+        ]
         told += [
             f"{one.purpose.capitalize()} {one.number} of {one.integration} is {_state(one.state)} at {one.settled} of {one.total}."
             for one in self.backfills[:MAX_NAMED]
         ]
         if self.set_aside:
-            told.append(f"{self.set_aside} {'is' if self.set_aside == 1 else 'are'} set aside and tried again by themselves.")
+            verb, who = ("is", "itself") if self.set_aside == 1 else ("are", "themselves")
+            told.append(f"{self.set_aside} {verb} set aside and tried again by {who}.")
         return " ".join(told)
 
     def see(self) -> str:
@@ -67,32 +69,20 @@ class Behind:
 NOTHING_BEHIND = Behind()
 
 
-def read_behind(connection: "Connection", form_id: int | None = None) -> Behind:
-    """As it stands now; of one form when it is named."""
+def read_behind(connection: "Connection", rows: "Sequence[Ledger]", form_id: int | None = None) -> Behind:
+    """As it stands now; `rows` is the ledger, of one form when it is named."""
     from collect_pipelines.store.backfill_records import list_backfills, owed
-    from collect_pipelines.store.dead_letters import count_letters
-    from collect_pipelines.store.integrations import list_integrations
     from collect_pipelines.store.stretches import entries_in
     from collect_pipelines.store.validation import count_held
 
-    integrations = list_integrations(connection, form_id)
-    known = {one.integration_id for one in integrations}
     backfills = [
         Under(one.integration, one.backfill_id, one.purpose, one.state, one.settled, one.settled + entries_in(owed(connection, one)))
         for one in list_backfills(connection, unfinished=True)
-        if one.integration_id in known
+        if form_id in (None, one.form_id)
     ]
-    resting = [
-        Resting(one.name, one.failures, one.next_attempt_at)
-        for one in integrations
-        if one.state == "active" and one.failures >= RESTING_FAILURES
-    ]
-    undecided = count_letters(connection, "open", form_id) + count_held(connection, form_id)
-    return Behind(backfills, count_letters(connection, "waiting", form_id), resting, undecided)
-
-
-def _until(one: Resting) -> str:
-    return "" if one.next_attempt_at is None else f"; next attempt at {one.next_attempt_at:%H:%M:%S} UTC"
+    resting = [Resting(row.integration, row.failures) for row in rows if row.breaker != "closed" and row.state == "active"]
+    undecided = sum(row.open_letters for row in rows) + count_held(connection, form_id)
+    return Behind(backfills, sum(row.set_aside for row in rows), resting, undecided)
 
 
 def _state(state: str) -> str:

@@ -34,7 +34,7 @@ def command(settings: Settings, form: str | None, as_json: bool) -> None:
         forms = [find_form(connection, form)] if form else list_forms(connection)
         form_id = forms[0].form_id if form else None
         rows = ledger(connection, form_id)
-        behind = read_behind(connection, form_id)
+        behind = read_behind(connection, rows, form_id)
     if as_json:
         integrations = [asdict(row) | {"complete": is_complete(row)} for row in rows]
         print_json({"forms": [_form(one) for one in forms], "integrations": integrations, **asdict(behind)})

@@ -23,7 +23,6 @@ __all__ = [
     "Decided",
     "LetterState",
     "StoredDeadLetter",
-    "count_letters",
     "discard_letters",
     "letters_at",
     "list_dead_letters",
@@ -92,16 +91,6 @@ def letters_at(connection: Connection, form_id: int, position: int, integration_
     """The letters of one entry, whatever became of them; of one integration when it is named."""
     query = _LETTERS.where(form.c.form_id == form_id, dead_letter.c.position == position).order_by(dead_letter.c.integration_id)
     return _letters(connection, query if integration_id is None else query.where(dead_letter.c.integration_id == integration_id))
-
-
-def count_letters(connection: Connection, state: LetterState, form_id: int | None = None) -> int:
-    """How many are in this state; of one form when it is named."""
-    query = select(func.count()).select_from(dead_letter).where(dead_letter.c.state == state)
-    if form_id is not None:
-        query = query.join(integration, integration.c.integration_id == dead_letter.c.integration_id).where(
-            integration.c.form_id == form_id
-        )
-    return int(connection.execute(query).scalar_one())
 
 
 def retry_letters(

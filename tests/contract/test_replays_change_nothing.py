@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from sqlalchemy import text
 
@@ -21,6 +19,7 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.sync.deliver import Courier
 from collect_pipelines.sync.report import Report
 from tests.contract.google_sheets_fakes import Desk, generous, people
+from tests.contract.warehouse_fakes import query
 from tests.integration.backlog_tools import drain
 from tests.integration.sync_tools import Scene, scene, submission
 
@@ -39,12 +38,10 @@ def sheet(it: Scene, server: RunningServer) -> Any:
 
 
 def table(folder: Path) -> Any:
-    with closing(duckdb.connect(str(folder / "warehouse.read.duckdb"), read_only=True)) as connection:
-        columns = [
-            name for (name,) in connection.execute("select column_name from duckdb_columns() where table_name = 'household'").fetchall()
-        ]
-        kept = ", ".join(f'"{name}"' for name in columns if not name.startswith("_dlt"))
-        return connection.execute(f"select {kept} from forms.household order by _response_id").fetchall()
+    path = folder / "warehouse.duckdb"
+    found = query(path, "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'forms' AND table_name = 'household'")
+    kept = ", ".join(f'"{name}"' for (name,) in found if not name.startswith("_dlt"))
+    return query(path, f"SELECT {kept} FROM forms.household ORDER BY _response_id")
 
 
 def file(folder: Path) -> Any:
