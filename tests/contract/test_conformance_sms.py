@@ -22,7 +22,7 @@ class SmsSuite(DestinationConformance):
     effects_are = "events"
     shows_every_answer = False
     longest_text = 60
-    gives_up_seconds = 20.0
+    gives_up_seconds = 10.0
 
     def provider(self, world: World) -> Any:
         return "log"
@@ -42,6 +42,7 @@ class TestGateway(SmsSuite):
             "headers": {"Authorization": "Bearer " + world.secret("token")},
             "look_up": {"url": f"{world.address}/messages/{{reference}}"},
             "allow_private": True,
+            "timeout_seconds": 1,
         }
 
     def answer(self, world: World, request: Request) -> Reply:
@@ -71,6 +72,7 @@ class TestTwilio(SmsSuite):
             "sender": "+15005550006",
             "base_url": world.address,
             "allow_private": True,
+            "timeout_seconds": 1,
         }
 
     def answer(self, world: World, request: Request) -> Reply:
