@@ -16,13 +16,15 @@ from collect_pipelines.sync.pieces import Piece
 __all__ = ["next_piece"]
 
 EXTRA_ENTRIES = 500  # read beyond a full batch, so that entries left out do not make it a small one
+MOST_WINDOWS = 40  # looked at in one transaction, which keeps people waiting who want to pause it: about a second of looking
 
 
 def next_piece(connection: Connection, integration: Integration, destination: Destination, most_rows: int | None = None) -> Piece | None:
     """
     What the integration's backfill or replay sends next, in the transaction that plans the batch; None when there is nothing.
 
-    Where all entries were replaced by newer ones it moves on without a batch: commit also when it returns None.
+    Where all entries were replaced by newer ones it moves on without a batch: commit also when it returns None. After a long
+    stretch of those it returns None although there is more; the next call goes on from there.
     most_rows: a bound below the destination's own.
     """
     validated = form_by_id(connection, integration.form_id).validated_through
@@ -30,7 +32,10 @@ def next_piece(connection: Connection, integration: Integration, destination: De
         return None  # an older entry may have been replaced by one that nobody has judged yet
     rows = min(destination.max_rows, most_rows or destination.max_rows)
     append_only = integration.mapping.get("mode") == "append_only"
-    while (current := current_backfill(connection, integration.integration_id)) is not None:
+    for _ in range(MOST_WINDOWS):
+        current = current_backfill(connection, integration.integration_id)
+        if current is None:
+            return None
         window = _window(owed(connection, current), rows + EXTRA_ENTRIES)
         first, last = window[0], window[-1]
         explicit = None if last - first + 1 == len(window) else window
