@@ -86,7 +86,8 @@ class Notify(Destination):
             sent = send(*self._message(batch, row))
             failures = 0 if sent else failures + 1
             outcomes.append(Outcome.delivered() if sent else Outcome.later(FAILED))
-        if Outcome.delivered() not in outcomes:
+        # what was set aside and fails again counts for itself
+        if not outcomes or (Outcome.delivered() not in outcomes and batch.purpose != "retry"):
             raise TryLater(FAILED if outcomes else None, after=wait or None, unknown=bool(outcomes), quota_wait=not outcomes)
         rest = Outcome.later("Its turn is later.", after=wait) if wait else Outcome.later(FAILED)
         return Delivery((*outcomes, *[rest] * (batch.frame.height - len(outcomes))), api_calls=len(outcomes))

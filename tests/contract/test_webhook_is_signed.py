@@ -13,9 +13,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Reference
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.destinations.webhook.signing import signed_headers, signing_key
-from collect_pipelines.errors import Blocked
-from tests.contract.http_stand_ins import Receiver, Request, receiving
+from collect_pipelines.errors import Blocked, TryLater
+from tests.contract.http_stand_ins import HOST, Authority, Receiver, Request, receiving
 from tests.contract.webhook_tools import Desk, batch, entry, rows, whsec
 
 
@@ -122,6 +123,19 @@ def test_an_id_stays_what_it_is_over_releases() -> None:
 
     # the example of the specification
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_over_tls_the_certificate_must_be_good_and_for_the_name(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    with receiving(tls=authority.server("127.0.0.1")) as good, receiving(tls=authority.server("other.example")) as bad:
+        with Desk.at(good, url=good.url.replace(HOST, "127.0.0.1")) as desk:
+            desk.webhook.tls = authority.trusted()
+            assert desk.webhook.deliver(rows(1)).outcomes == (Outcome.delivered(),)
+        with Desk.at(bad, url=bad.url.replace(HOST, "127.0.0.1")) as desk, pytest.raises(TryLater, match="certificate"):
+            desk.webhook.tls = authority.trusted()
+            desk.webhook.deliver(rows(1))
+
+    assert (len(good.requests), len(bad.requests)) == (1, 0)
 
 
 def test_without_a_secret_there_is_an_id_and_no_signature(receiver: Receiver) -> None:

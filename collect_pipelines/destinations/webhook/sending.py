@@ -86,12 +86,16 @@ def deliver_waves(
     waves: Iterator[Wave],
     send: Callable[[Sequence[int]], Verdict],
     guard: Callable[[], None],
+    *,
+    set_aside: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Delivery:
     """
     One outcome per event. When nothing was settled it raises how it ended: TryLater, Blocked or Refused.
 
     send: sends the events at these places in one request; called from several threads. guard: called before every wave.
+    set_aside: these failed before, while others passed: if they fail again, that counts for each of them, unless it surely is the
+    receiver's.
     """
     progress, started, calls = _Progress(), clock(), 0
     for wave in waves:
@@ -105,8 +109,9 @@ def deliver_waves(
         for places, verdict in zip(sent, _all(send, sent), strict=True):
             progress.take(places, verdict, events)
         calls += len(sent)
-    if not progress.settled:
-        raise _failure(progress.stop or progress.failed)
+    ended = progress.stop or progress.failed
+    if not progress.settled and not (set_aside and ended is not None and ended.may_be_its_own):
+        raise _failure(ended)
     rest = Outcome.later(EARLIER_FIRST) if progress.stop is None else _later(progress.stop)
     return Delivery(tuple(progress.outcomes.get(place, rest) for place in range(len(events))), api_calls=calls)
 

@@ -47,7 +47,7 @@ class Session:
             return self._send(message)
 
         planned = in_batches(events, envelope) if self.config.batch else one_by_one(events, self.config.parallel)
-        delivery = deliver_waves(events, planned, send, self.context.guard)
+        delivery = deliver_waves(events, planned, send, self.context.guard, set_aside=batch.purpose == "retry")
         return Delivery(delivery.outcomes, api_calls=delivery.api_calls, sent_bytes=sum(sent))
 
     def probe(self, now: datetime, nonce: str) -> ProbeReport:

@@ -49,6 +49,11 @@ class Verdict:
     unknown: bool = False
     """It may have been applied."""
 
+    @property
+    def may_be_its_own(self) -> bool:
+        """Whether this response can be why: a gateway says 502 too when what stands behind it broke over a body."""
+        return self.state == "later" and (self.unknown or not self.whole)
+
 
 def of_answer(answer: Answer, place: str, now: float) -> Verdict:
     """`place` is the receiver's host; `now` in seconds since the epoch. The receiver's words are not repeated: they may hold answers."""
