@@ -14,10 +14,11 @@ from collect_pipelines.errors import LeaseLost, TryLater, Unavailable
 from collect_pipelines.store.leases import Lease
 from collect_pipelines.store.settlement import LONGEST_WAIT_SECONDS
 from collect_pipelines.sync import retry
+from collect_pipelines.sync.delivery import singling
 from collect_pipelines.sync.drain import Patience
 from collect_pipelines.sync.pacing import Pacing, Turns
 from collect_pipelines.sync.report import Report
-from collect_pipelines.sync.retry import CAP_SECONDS, next_wait
+from collect_pipelines.sync.retry import ATTEMPTS, CAP_SECONDS, SCHEDULE_SECONDS, next_wait, wait_of_its_own
 from collect_pipelines.sync.tenure import Tenure, wall_seconds
 from collect_pipelines.sync.work import Item
 
@@ -25,7 +26,7 @@ ERRORS = st.builds(TryLater, after=st.none() | st.floats(0, LONGEST_WAIT_SECONDS
 
 
 def test_the_examples_in_the_text_hold() -> None:
-    assert doctest.testmod(retry).failed == 0
+    assert doctest.testmod(retry).failed == doctest.testmod(singling).failed == 0
 
 
 @given(st.integers(1, 10_000), ERRORS, st.floats(0, 1, exclude_max=True))
@@ -49,6 +50,26 @@ def test_waits_grow_until_the_cap_and_more_slowly_when_surely_nothing_was_applie
 
     assert longest(attempt, unknown) <= longest(attempt + 1, unknown)
     assert longest(attempt, False) <= longest(attempt, True)
+
+
+@given(st.integers(1, 100), ERRORS, st.floats(1.0, 1e6))
+def test_no_wait_that_the_receiver_did_not_ask_for_is_longer_than_its_kind_allows(failures: int, error: TryLater, longest: float) -> None:
+    wait = next_wait(failures, error, lambda: 0.99, longest)
+
+    assert error.after is not None or wait <= min(longest, LONGEST_WAIT_SECONDS)
+
+
+@given(st.integers(0, 20), st.none() | st.floats(0, 1e9), st.floats(0, 1, exclude_max=True))
+def test_a_response_that_was_set_aside_waits_within_a_tenth_of_its_schedule(attempts: int, after: float | None, dice: float) -> None:
+    wait = wait_of_its_own(attempts, after, lambda: dice)
+
+    if attempts >= ATTEMPTS - 1:
+        assert wait is None
+    elif after is None:
+        assert wait == pytest.approx(SCHEDULE_SECONDS[attempts], rel=0.1 + 1e-9)
+    else:
+        asked = min(after, SCHEDULE_SECONDS[-1])
+        assert wait is not None and asked <= wait <= asked * 1.1 + 1e-9
 
 
 def report(outcome: Any, **values: Any) -> Report:
