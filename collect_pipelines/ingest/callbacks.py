@@ -108,20 +108,20 @@ def _find(connection: "Connection", integration_id: int, settings: Settings) -> 
 
     try:
         found = integration_by_id(connection, integration_id)
-        if found.kind != SMS:
-            return None
+    except NotFound:
+        return None
+    if found.kind != SMS:
+        return None
+    try:
         config = SmsConfig.model_validate(found.config)
         reference = callback_secret(config)
-        organization_id = organization_id_of(connection, found.organization)
         if reference is None:
             return None
         secret = secret_text(lambda: nullcontext(connection), settings, found.organization, reference)
-        return _Known(integration_id, organization_id, config, secret)
-    except NotFound:
+    except (CollectError, ValidationError):
+        log.warning("callbacks_unprovable", msg="The secret or the configuration of an integration can't be read.", integration=found.name)
         return None
-    except (CollectError, ValidationError) as exc:
-        log.warning("callback_secret_missing", msg="Callbacks can't be proven.", integration_id=integration_id, error=type(exc).__name__)
-        return None
+    return _Known(integration_id, organization_id_of(connection, found.organization), config, secret)
 
 
 def _note_report(connection: "Connection", integration_id: int, receipt: str, report: "Report") -> None:

@@ -48,6 +48,7 @@ LOG_KEYS = {
     "kind": "Kind of destination or check.",
     "batch_no": "Number of the batch within its integration.",
     "rows": "Rows in the batch.",
+    "segments": "Segments of an SMS.",
     "attempt": "Starts at 1.",
     "run_id": "Dagster run.",
     "lane": "Lane of the run.",

@@ -186,3 +186,18 @@ def test_a_configuration_is_the_same_after_it_was_stored(gateway: Gateway) -> No
 
     assert SmsConfig.model_validate(stored) == given
     assert SmsConfig.model_validate(SmsConfig(provider="log", to="a", template="b").model_dump(mode="json", exclude_defaults=True))  # type: ignore[arg-type]
+
+
+def test_what_is_sent_again_keeps_to_opt_outs_and_quiet_hours_too(gateway: Gateway) -> None:
+    it = gateway.scene(provider={"look_up": None}, policy="at_least_once", quiet_hours="22:00-23:00")
+    gateway.server.fail(1, Answered(503, False))
+    it.deliver(row("r1"))
+    it.clock.passes(4.6 * 3600)  # 22:06 in India
+    (asleep,) = it.deliver(row("r1"))
+    it.clock.passes(3600)
+    it.context.opted.add(ASHA)
+    (opted_out,) = it.deliver(row("r1"))
+
+    assert (asleep.state, asleep.after) == ("unknown", 54 * 60)
+    assert opted_out.state == "unknown"
+    assert gateway.taken == {}

@@ -1,16 +1,24 @@
 """Who is written to, how often and when: opt-outs, cool-down, caps, quiet hours, age; and edits get no second message unless asked for."""
 
+import json
+import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.destinations.sms.hours import seconds_of_quiet
+from collect_pipelines.destinations.sms.providers import local
+from collect_pipelines.settings import Settings
+from collect_pipelines.telemetry.logs import configure_logging, get_logger
 from tests.contract.sms_desk import ASHA, JOAO, NOON, RAVI, Clock, Scene, batch, row
 
 
@@ -179,6 +187,30 @@ def test_numbers_and_texts_are_nowhere_in_the_journal(capsys: pytest.CaptureFixt
         assert secret not in kept
     subjects = {line.subject for line in it.context.lines.values() if line.subject}
     assert len(subjects) == 2 and all(len(subject) == 32 for subject in subjects)
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[BytesIO]:
+    """What the process writes; its logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    written = BytesIO()
+    configure_logging(Settings(), written)
+    monkeypatch.setattr(local, "log", get_logger(local.__name__))
+    yield written
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_the_log_says_which_response_and_how_many_segments_and_no_more(stream: BytesIO) -> None:
+    scene(on_edit="send").deliver(row("r1"), row("r2", RAVI, name="रवि"))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    assert [(line["event"], line["integration"], line["response_id"], line["segments"]) for line in lines] == [
+        ("sms", "visit-sms", "r1", 1),
+        ("sms", "visit-sms", "r2", 1),
+    ]
+    assert "9876543210" not in str(lines) and "Asha" not in str(lines)
 
 
 def test_a_file_takes_each_message_once_even_after_half_a_line(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ class SmsConfig(DestinationConfig):
     cooldown_seconds: float = Field(default=60, ge=0, description="A number that got a message less than so long ago gets none.")
     most_per_number: int = Field(default=10, ge=1, description="Messages to one number within 24 hours.")
     most_per_day: int = Field(default=1000, ge=1, description="Messages within 24 hours; what comes beyond waits.")
-    per_minute: int | None = Field(default=None, ge=1, description="Messages per minute, over all processes.")
+    per_minute: int | None = Field(default=None, ge=2, description="Messages per minute, over all processes.")
     quiet_hours: QuietHours | None = Field(
         default=None, description="No message then by the recipient's clock, e.g. 21:00-08:00; it is sent afterwards."
     )

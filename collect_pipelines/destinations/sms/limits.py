@@ -88,8 +88,8 @@ class Limits:
         if self._config.per_minute is None:
             return None
         # Promise 9: `burst + 60 x rate` is what a minute can see at most
-        rate = self._config.per_minute / 120
-        bucket = QuotaBucket(f"sms:{self._context.integration_id}", max(self._config.per_minute / 2, 1.0), rate)
+        burst = self._config.per_minute / 2
+        bucket = QuotaBucket(f"sms:{self._context.integration_id}", burst, (self._config.per_minute - burst) / 60)
         wait = self._context.take_quota([bucket])
         return Stop("later", f"{self._config.per_minute} messages a minute are sent", wait) if wait else None
 

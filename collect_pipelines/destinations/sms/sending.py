@@ -167,17 +167,17 @@ class Desk:
             return self._done(draft, line)
         subject = self.digests.of(draft.recipient.e164 or "")
         same = draft.recipient.e164 is not None and line.subject == subject
-        if same and self.provider.idempotent:
-            return self._send(draft, key, subject) if self._halt is None else self._halt_doubt(line)
         look_ups = _look_ups(line)
+        if same and self.provider.idempotent:
+            return self._again(draft, key, line, subject)
         if same and self.provider.looks_up:
             try:
                 if self._look_up(draft, key, line):
                     return self._done(draft, self.lines[key])
             except TryLater as exc:
                 return self._doubted(key, line, look_ups, f"The provider can't be asked now. {exc.message}", exc.after)
-        if same and self._may_send_again(line, look_ups) and self._halt is None:
-            return self._send(draft, key, subject)
+        if same and self._may_send_again(line, look_ups):
+            return self._again(draft, key, line, subject)
         return self._doubted(key, line, look_ups, "The provider knows nothing of it." if self.provider.looks_up else "")
 
     def _look_up(self, draft: Draft, key: str, line: Note) -> bool:
@@ -218,9 +218,14 @@ class Desk:
         self._note(key, line.subject, "unknown", {**line.detail, "look_ups": look_ups + 1})
         return self._unknown(look_ups + 1, reason, after)
 
-    def _halt_doubt(self, line: Note) -> Outcome:
-        assert self._halt is not None
-        return self._unknown(_look_ups(line), self._halt.reason or "", self._halt.after)
+    def _again(self, draft: Draft, key: str, line: Note, subject: str) -> Outcome:
+        """Sends what is in doubt once more, unless something forbids it by now; then it stays in doubt."""
+        stop = self.limits.ruled_out(draft, self.clock())
+        if stop is not None:
+            return self._unknown(_look_ups(line), _sentence(stop.reason), stop.after)
+        if self._halt is not None:
+            return self._unknown(_look_ups(line), self._halt.reason or "", self._halt.after)
+        return self._send(draft, key, subject)
 
     def _unknown(self, look_ups: int, reason: str, after: float | None = None) -> Outcome:
         said = f"It is not known whether the message was sent. {reason}".strip()

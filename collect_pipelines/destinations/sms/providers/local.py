@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collect_pipelines.destinations.sms.config import FileProvider
+from collect_pipelines.destinations.sms.keys import response_of
 from collect_pipelines.destinations.sms.providers.interface import Found, Message, Provider, Result, Same
 from collect_pipelines.destinations.sms.segments import count
 from collect_pipelines.errors import Blocked
@@ -33,9 +34,9 @@ class LogOnly(Provider):
         self._integration = context.integration
 
     def send(self, message: Message) -> Result:
-        """Logs its reference and size; never its number or text (promise 10)."""
-        counted = count(message.text)
-        log.info("sms", integration=self._integration, reference=message.reference, encoding=counted.encoding, segments=counted.segments)
+        """Logs which response it is about, and its size; never its number or text (promise 10)."""
+        response = response_of(message.reference)
+        log.info("sms", integration=self._integration, response_id=response, segments=count(message.text).segments)
         return Result("sent")
 
     def probe(self) -> dict[str, JsonValue]:
