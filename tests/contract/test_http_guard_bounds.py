@@ -14,6 +14,7 @@ import pytest
 from collect_pipelines.destinations.http import NotAllowed, NotSent, OutcomeUnclear, urls
 from collect_pipelines.destinations.http.client import GuardedClient
 from collect_pipelines.destinations.http.connections import Guard
+from collect_pipelines.destinations.http.deadline import Deadline
 from tests.contract.http_stand_ins import HOST, Authority, Receiver, Reply, Request, Resolver, raw_server, read_request, receiving
 from tests.unit.test_http_guard_addresses import NEVER, PRIVATE
 
@@ -109,9 +110,9 @@ class Canary:
         monkeypatch.setattr(urls, "PUBLIC_PORTS", (receiver.port,))
         real = Guard._socket
 
-        def spied(address: str, port: int, seconds: float) -> socket.socket:
+        def spied(address: str, port: int, deadline: Deadline) -> socket.socket:
             self.begun.append(address)
-            return real(address, port, seconds)
+            return real(address, port, deadline)
 
         monkeypatch.setattr(Guard, "_socket", staticmethod(spied))
 
@@ -199,6 +200,21 @@ def test_nobody_listening_and_no_such_name_are_surely_not_sent(client: GuardedCl
 
     with pytest.raises(NotSent, match="can't be resolved"):
         post(GuardedClient(resolve=unknown), "https://hooks.example.org/")
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_handshake_that_never_ends_or_is_none_is_surely_not_sent(authority: Authority, said: bytes) -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(10_000)
+        connection.sendall(said)
+        connection.recv(1)
+
+    started = time.monotonic()
+    with raw_server(handle) as url, pytest.raises(NotSent, match="No encrypted connection"):
+        client = GuardedClient(allow_private=True, tls=authority.trusted(), timeout_seconds=QUICK)
+        post(client, url.replace("http:", "https:"))
+
+    assert time.monotonic() - started < QUICK * 10
 
 
 def test_a_resolver_that_hangs_is_left_behind() -> None:

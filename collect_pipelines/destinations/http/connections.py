@@ -52,7 +52,7 @@ class Guard:
         failure = "it has no address"
         for address in addresses:
             try:
-                return self._socket(address, target.port, min(CONNECT_SECONDS, deadline.left()))
+                return self._socket(address, target.port, deadline)
             except OSError as exc:
                 failure = _connect_failure(exc)
         raise NotSent(f"No connection to {target}: {failure}.")
@@ -88,12 +88,13 @@ class Guard:
                 raise NotAllowed(f"{target.host} leads to {reason}: nothing is sent there.", fix=PRIVATE_FIX)
 
     @staticmethod
-    def _socket(address: str, port: int, seconds: float) -> socket.socket:
+    def _socket(address: str, port: int, deadline: Deadline) -> socket.socket:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.settimeout(seconds)
+            sock.settimeout(min(CONNECT_SECONDS, deadline.left()))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect((address, port))
+            sock.settimeout(deadline.left())  # for the TLS handshake
         except BaseException:
             sock.close()
             raise
