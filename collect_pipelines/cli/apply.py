@@ -45,6 +45,8 @@ def command(settings: Settings, file: Path, prune: bool, yes: bool, as_json: boo
         print_json({"file": str(file), "applied": True, **done.as_json()})
     elif done.changes:
         say("Done. Next: collect status")
+    elif plan.changes:
+        say("Another `collect apply` was quicker: all of it is done already.")
 
 
 def _ask() -> None:

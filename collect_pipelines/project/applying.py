@@ -65,9 +65,9 @@ def refuse_problems(file: ProjectFile, plan: Plan) -> None:
         )
 
 
-def _what(plan: Plan) -> list[tuple[str, str, str]]:
+def _what(plan: Plan) -> list[tuple[object, ...]]:
     """The changes without their counts, which go on growing while a person reads."""
-    return [(change.part, change.name, change.action) for change in plan.changes]
+    return [(change.part, change.name, change.action, change.facts.get("fields"), change.facts.get("version")) for change in plan.changes]
 
 
 def _carry_out(connection: Connection, settings: Settings, file: ProjectFile, plan: Plan, actor: str, finder: Finder) -> None:

@@ -83,8 +83,11 @@ def _readable(model: type[IntegrationEntry | KeyEntry], document: dict[str, Any]
     try:
         model.model_validate(document)
     except ValidationError as exc:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False, include_url=False)]
+        faults = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in exc.errors(include_input=False, include_url=False)
+        ]
         raise ProjectInvalid(
             f"{what} can't be exported. {'; '.join(faults)}.",
-            fix="Store a secret with `collect secrets set`, and name it as stored:NAME with `collect integrations set`.",
+            fix="Change it with `collect integrations set`; a secret is stored with `collect secrets set NAME` and named as stored:NAME.",
         ) from None

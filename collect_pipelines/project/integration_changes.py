@@ -14,8 +14,7 @@ from collect_pipelines.project.plan import Change
 from collect_pipelines.project.reading import ProjectFile, problem_at
 from collect_pipelines.project.references import inline_secrets
 from collect_pipelines.project.stored import Stored
-from collect_pipelines.store.integrations import Integration
-from collect_pipelines.store.project import begin_position
+from collect_pipelines.store.integrations import Integration, begin_position
 from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
 from collect_pipelines.sync.mapping.notices import notices
 from collect_pipelines.sync.mapping.plan import Plan as MappingPlan

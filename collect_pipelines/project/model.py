@@ -2,31 +2,37 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from collect_pipelines.errors import ConfigInvalid
-from collect_pipelines.forms.faults import clean_text, plain_data
+from collect_pipelines.forms.faults import SLUG
 from collect_pipelines.forms.fields import Language, Part, Slug
 from collect_pipelines.project.references import inline_secrets
 from collect_pipelines.store.keys import Scope
+from collect_pipelines.store.names import MOST_NAME, name_fault, organization_fault
 from collect_pipelines.sync.mapping.model import MappingConfig
 from collect_pipelines.sync.mapping.reading import read_start
 
 __all__ = ["IntegrationEntry", "KeyEntry", "Project"]
 
-MOST_NAME = 200  # characters; what people type and read
 MOST_ENTRIES = 2_000  # of each kind: far more than one organization has
 
 
 def _name(value: str) -> str:
-    text = clean_text(value, MOST_NAME)
-    if text != text.strip() or any(character in text for character in "\t\r\n"):
-        raise ValueError("has blanks around it or more than one line")
-    return text
+    return _unless(name_fault(value), value)
+
+
+def _organization(value: str) -> str:
+    return _unless(organization_fault(value), value)
+
+
+def _unless(fault: str | None, value: str) -> str:
+    if fault:
+        raise ValueError(fault)
+    return value
 
 
 def _config(value: dict[str, Any]) -> dict[str, Any]:
-    plain_data(value)
     # Promise 10: the file is copied, reviewed and kept for ever; what looks like a secret is named and never shown
     found = inline_secrets(value)
     if found:
@@ -50,7 +56,8 @@ def _key_value(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME), AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MOST_NAME})]
+Organization = Annotated[str, AfterValidator(_organization), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})]
 
 
 class IntegrationEntry(Part):
@@ -85,7 +92,7 @@ class KeyEntry(Part):
 class Project(Part):
     """Forms, integrations and keys of one organization. What is not named is left alone."""
 
-    organization: Name = Field(default="default", description="Slug of the organization.")
+    organization: Organization = Field(default="default", description="Slug of the organization.")
     forms: tuple[str | dict[str, Any], ...] = Field(
         default=(), max_length=MOST_ENTRIES, description="Form files, by their path from this file; or whole forms, written out here."
     )

@@ -96,8 +96,11 @@ def _content(path: Path, shown: str) -> bytes:
 
 
 def _faults(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    for item in error.errors(include_url=False, include_input=False):
+    items = error.errors(include_url=False, include_input=False)
+    for item in items:
         place: Place = tuple(item["loc"])
+        if item["type"] == "too_short" and any(other["loc"][: len(place)] == place != other["loc"] for other in items):
+            continue  # only without what is wrong in it
         if place[:1] == ("forms",) and len(place) > 2:  # neither a path nor a form: one fault says it
             if place[2] == "str":
                 yield place[:2], "must be the path of a form file, or a whole form"
@@ -170,3 +173,8 @@ def _twice(project: Project) -> Iterator[tuple[Place, str]]:
         for number, name in enumerate(names):
             if name in names[:number]:
                 yield (part, number, "name"), f"`{name}` is there twice; each name once"
+    values = [entry.value for entry in project.keys]
+    for number, value in enumerate(values):
+        if value is not None and value in values[:number]:
+            first = project.keys[values.index(value)].name
+            yield ("keys", number, "value"), f"is where `{first}` is already; each key has a place of its own"

@@ -12,6 +12,7 @@ from collect_pipelines.model import IntegrationState, JsonValue
 from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.letters import is_due
+from collect_pipelines.store.names import check_name
 from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
 from collect_pipelines.store.settlement import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.tables import (
@@ -32,6 +33,7 @@ __all__ = [
     "Integration",
     "add_integration",
     "allocate",
+    "begin_position",
     "due_integrations",
     "find_integration",
     "integration_by_id",
@@ -105,13 +107,14 @@ def add_integration(
     """
     Binds a destination to a form, from the first response on, from the next one (`now`), or from the first received at a moment.
 
-    Everything before counts as filtered. Raises NotFound (no such form), Conflict when the name is taken.
+    Everything before counts as filtered. Raises NotFound (no such form), Invalid for a name that can't be one, Conflict when it is taken.
     """
+    check_name("integration", name)
     # Locked, so that "now" is a definite position: the next number is given after this transaction.
     row = connection.execute(select(form).where(form.c.form_id == form_id).with_for_update(key_share=True)).one_or_none()
     if row is None:
         raise NotFound(f"There is no form number {form_id}.", fix="`collect forms list` shows them.")
-    cursor = {"all": 0, "now": row.head}[start] if isinstance(start, str) else _before(connection, form_id, start, row.head)
+    cursor = begin_position(connection, form_id, start, row.head)
     values = {
         "organization_id": row.organization_id,
         "form_id": form_id,
@@ -131,9 +134,11 @@ def add_integration(
     return integration_by_id(connection, made)
 
 
-def _before(connection: Connection, form_id: int, moment: datetime, head: int) -> int:
-    """The position right before the first entry received at the moment or after it."""
-    first = select(func.min(response.c.position)).where(response.c.form_id == form_id, response.c.received_at >= moment)
+def begin_position(connection: Connection, form_id: int, start: Literal["all", "now"] | datetime, head: int) -> int:
+    """Where the cursor of an integration that begins so stands: everything up to there is left out."""
+    if isinstance(start, str):
+        return head if start == "now" else 0
+    first = select(func.min(response.c.position)).where(response.c.form_id == form_id, response.c.received_at >= start)
     position: int | None = connection.execute(first).scalar()
     return head if position is None else position - 1
 

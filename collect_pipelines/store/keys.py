@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-from collect_pipelines.errors import Invalid, NotFound
+from collect_pipelines.errors import Conflict, Invalid, NotFound
+from collect_pipelines.store.names import check_name
 from collect_pipelines.store.organizations import ensure_organization
 from collect_pipelines.store.tables import api_key, organization
 
@@ -72,10 +74,11 @@ def create_key(
     text: str | None = None,
 ) -> CreatedKey:
     """
-    Makes a key of the organization (which is made when missing). Raises Invalid for no or an unknown scope.
+    Makes a key of the organization (which is made when missing). Raises Invalid for a name that can't be one, no or an unknown scope.
 
-    text: a key made elsewhere by `new_key_text`; without it, a new one is made.
+    text: a key made elsewhere by `new_key_text`; without it, a new one is made. Raises Conflict when it is in use already.
     """
+    check_name("key", name)
     if not scopes or not scopes <= SCOPES:
         raise Invalid(f"A key has one or more of the scopes {', '.join(sorted(SCOPES))}.", fix="Name them with --scope.")
     text = text or new_key_text()
@@ -87,7 +90,10 @@ def create_key(
         "scopes": sorted(scopes),
         "expires_at": expires_at,
     }
-    key_id = connection.execute(api_key.insert().values(values).returning(api_key.c.key_id)).scalar_one()
+    key_id = connection.execute(insert(api_key).values(values).on_conflict_do_nothing().returning(api_key.c.key_id)).scalar()
+    if key_id is None:
+        # Promise 10: not told whose it is, which may be another organization
+        raise Conflict(f"The key given as {name!r} is in use under another name.", fix="Each key has one name: make another one.")
     return CreatedKey(key_id, text)
 
 

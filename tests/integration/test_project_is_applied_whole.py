@@ -7,18 +7,20 @@ import stat
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from collect_pipelines.cli.root import collect
 from collect_pipelines.errors import Conflict, ProjectInvalid
 from collect_pipelines.project.applying import apply_plan
+from collect_pipelines.project.plan import Plan
 from collect_pipelines.project.planning import make_plan
-from collect_pipelines.project.reading import read_project
+from collect_pipelines.project.reading import ProjectFile, read_project
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import find_form, form_versions
@@ -184,6 +186,19 @@ def test_the_key_of_another_name_or_organization_is_not_taken(database: Database
     assert "is known under another name already" in installation.apply(code=3)
 
 
+def test_one_key_in_two_places_is_told_and_nothing_is_done(database: Database, installation: Installation) -> None:
+    key = new_key_text()
+    for name in ("one", "two"):
+        (installation.folder / f"{name}.key").write_text(key)
+    installation.write("keys:\n" + "".join(f"  - {{name: {one}, scopes: [ingest], value: 'file:{one}.key'}}\n" for one in ("one", "two")))
+    before = everything(database)
+
+    told = installation.apply(code=3)
+    assert "The key given as 'two' is in use under another name" in told
+    assert key not in told
+    assert everything(database) == before
+
+
 def test_scopes_change_and_the_key_stays(database: Database, installation: Installation) -> None:
     installation.apply()
     installation.write(PROJECT.replace("[ingest]", "[ingest, read]"))
@@ -329,6 +344,37 @@ def test_what_was_agreed_to_is_what_is_done(database: Database, installation: In
         apply_plan(database, installation.settings, file, agreed=seen)
 
 
+def test_a_setting_that_somebody_changed_meanwhile_is_not_set_back_unseen(database: Database, installation: Installation) -> None:
+    installation.apply()
+    installation.write(PROJECT.replace("format: csv", "format: ndjson"))
+    file = read_project(installation.file)
+    with database.begin() as connection:
+        seen = make_plan(connection, file)
+    installation("integrations", "set", "visit-file", "--values", "labels")
+
+    with pytest.raises(Conflict, match="changed since the plan was shown"):
+        apply_plan(database, installation.settings, file, agreed=seen)
+
+
+def test_of_several_at_once_one_does_it_and_the_others_find_it_done(database: Database, installation: Installation) -> None:
+    file = read_project(installation.file)
+    with ThreadPoolExecutor(3) as workers:
+        done = list(workers.map(lambda _: len(apply_plan(database, installation.settings, file).changes), range(3)))
+
+    assert sorted(done) == [0, 0, 4]
+    installation.plan(code=0)
+
+
+def test_who_comes_second_is_told_that_it_is_done(database: Database, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(connection: Connection, file: ProjectFile, *, prune: bool) -> Plan:
+        plan = make_plan(connection, file, prune=prune)
+        apply_plan(database, installation.settings, file)
+        return plan
+
+    monkeypatch.setattr("collect_pipelines.project.planning.make_plan", overtaken)
+    assert "Another `collect apply` was quicker" in installation.apply()
+
+
 def test_a_fault_anywhere_leaves_everything_as_it_was(database: Database, installation: Installation) -> None:
     before = everything(database)
     installation.write(PROJECT.replace("kind: warehouse", "kind: warehouse\n    mapping: {masks: {nothing: hash}}"))
@@ -394,9 +440,20 @@ def test_a_secret_in_a_stored_configuration_is_never_exported_or_shown(database:
         )
 
     told = installation("export", code=3)
-    assert "config: Value error, password looks like a secret" in told
+    assert "config: password looks like a secret" in told
     assert "canary" not in told
     assert "canary" not in json.dumps(installation.plan())
+
+
+def test_a_template_without_a_language_is_exported_and_read_again(installation: Installation, tmp_path: Path) -> None:
+    phone = FORM.rstrip("\n") + "\n  - {key: phone, type: phone, label: Phone, region: IN}\n"
+    installation.write(PROJECT, phone)
+    installation.apply()
+    given = ("--set", "provider=log", "--set", "to=phone", "--set", "template=Thank you: #1\n{place}")
+    installation("integrations", "add", "sms", "--form", "visit", *given)
+    (tmp_path / "again.yaml").write_text(installation("export"), "utf-8")
+
+    assert "Nothing to change" in installation("plan", str(tmp_path / "again.yaml"))
 
 
 def test_exported_files_are_a_project_for_another_installation(database: Database, installation: Installation, tmp_path: Path) -> None:

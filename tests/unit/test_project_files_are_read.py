@@ -81,7 +81,9 @@ def test_a_project_with_forms_integrations_and_keys_is_read(tmp_path: Path) -> N
         ("- visit.yaml", "- visit.yaml\n  - visit.yaml", "collect.yaml:3: forms[1]: the form `visit` is there twice"),
         ("    kind: file", "    kind: file\n    state: stopped", "collect.yaml:7: integrations[0].state: must be one of"),
         ("    kind: file", "    kind: file\n    start: yesterday", "collect.yaml:7: integrations[0].start: write all, now, since:"),
-        ("name: visit-file", "name: ' x'", "collect.yaml:4: integrations[0].name: has blanks around it"),
+        ("name: visit-file", "name: ' x'", "collect.yaml:4: integrations[0].name: must be one line"),
+        ("forms:", "organization: No Such!\nforms:", "collect.yaml:1: organization: an organization's slug has"),
+        ("  - name: app", "  - {name: b, scopes: [read], value: 'file:app.key'}\n  - name: app", "keys[1].value: is where `b` is"),
         ("forms:", "forms: &a [*a]\nf:", "collect.yaml:1: *a contains itself"),
         ("forms:", "a: !!python/object:os.system x\nforms:", "collect.yaml:1: has a type tag"),
         ("forms:", "forms: x\nforms:", "`forms` is written twice"),
@@ -91,6 +93,10 @@ def test_a_fault_is_told_with_its_line_and_what_was_meant(tmp_path: Path, was: s
     assert was in PROJECT
 
     assert any(told in problem for problem in problems_of(tmp_path, PROJECT.replace(was, becomes, 1)))
+
+
+def test_a_fault_in_a_list_is_told_once(tmp_path: Path) -> None:
+    assert len(problems_of(tmp_path, PROJECT.replace("[ingest]", "[ingets]"))) == 1
 
 
 @pytest.mark.parametrize(
