@@ -4,43 +4,35 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import polars as pl
+from polars import selectors
 
 from collect_pipelines.forms.columns import META_COLUMNS, Column
 from collect_pipelines.sync.display import Speech, readable
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.values import typed
 
-__all__ = ["digest_of", "display_frame", "render_display", "render_typed", "rendered_rows", "typed_frame"]
+__all__ = ["digest_of", "display_frame", "rendered_rows", "typed_frame"]
 
 
 def typed_frame(csv: bytes, columns: Sequence[Column], language: str | None = None) -> pl.DataFrame:
     """What machines read: codes, lists, numbers, UTC timestamps. Never raises on a bad value: it becomes null."""
-    return render_typed(text_frame(csv, columns), columns)
+    answers = [typed(pl.col(column.name), column.type).alias(column.name) for column in columns]
+    return rendered_rows(text_frame(csv, columns), answers)
 
 
 def display_frame(csv: bytes, columns: Sequence[Column], language: str | None = None) -> pl.DataFrame:
     """What people read: labels in the language, joined choices, yes and no. Never raises on a bad value."""
-    return render_display(text_frame(csv, columns), columns, language)
-
-
-def render_typed(entries: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
-    """`typed_frame` of entries already read by `text_frame`."""
-    return rendered_rows(entries, [typed(pl.col(column.name), column.type).alias(column.name) for column in columns])
-
-
-def render_display(entries: pl.DataFrame, columns: Sequence[Column], language: str | None) -> pl.DataFrame:
-    """`display_frame` of entries already read by `text_frame`."""
     speech = Speech(language)
-    return rendered_rows(entries, [readable(column, speech, pl.col(column.name)).alias(column.name) for column in columns])
+    answers = [readable(column, speech, pl.col(column.name)).alias(column.name) for column in columns]
+    return rendered_rows(text_frame(csv, columns), answers)
 
 
 def digest_of(frame: pl.DataFrame) -> str:
     """SHA-256 (hex) over names, types and values of the frame; equal frames have equal digests, whatever wrote them."""
     sha = hashlib.sha256()
-    for series in frame:
-        for part in _canonical(series):
-            sha.update(len(part).to_bytes(8, "little"))
-            sha.update(part)
+    for part in _canonical(frame):
+        sha.update(len(part).to_bytes(8, "little"))
+        sha.update(part)
     return sha.hexdigest()
 
 
@@ -52,15 +44,19 @@ def rendered_rows(entries: pl.DataFrame, answers: Sequence[pl.Expr], meta: Seque
     return entries.select(*(meta or [pl.col(f"_{name}") for name in META_COLUMNS]), *shown)
 
 
-def _canonical(series: pl.Series) -> Iterator[bytes]:
+def _canonical(frame: pl.DataFrame) -> Iterator[bytes]:
     # own layout instead of CSV or Arrow: it must not change with a release of polars while a batch is open
-    yield f"{series.name} {series.dtype.base_type().__name__}".encode()
-    yield series.is_null().cast(pl.UInt8).to_numpy().tobytes()
-    if isinstance(series.dtype, pl.List):
-        yield series.list.len().fill_null(0).cast(pl.UInt32).to_numpy().tobytes()
-        yield from _canonical(series.drop_nulls().explode(empty_as_null=False).alias(""))
-    elif series.dtype == pl.String:
-        yield series.str.len_bytes().fill_null(0).cast(pl.UInt32).to_numpy().tobytes()
-        yield "".join(series.drop_nulls().to_list()).encode()
-    else:
-        yield series.to_physical().fill_null(0).to_numpy().tobytes()
+    # one pass over all columns for each part: a pass per column is what small batches would cost most
+    texts, lists = selectors.string(), selectors.list()
+    nulls = frame.select(pl.all().is_null().cast(pl.UInt8))
+    lengths = frame.select(texts.str.len_bytes().fill_null(0).cast(pl.UInt32), lists.list.len().fill_null(0).cast(pl.UInt32))
+    numbers = frame.select((~(texts | lists)).to_physical().fill_null(0))
+    for series in frame:
+        name = series.name
+        yield f"{name} {series.dtype.base_type().__name__}".encode()
+        yield nulls[name].to_numpy().tobytes()
+        yield (lengths if name in lengths.columns else numbers)[name].to_numpy().tobytes()
+        if isinstance(series.dtype, pl.List):
+            yield from _canonical(series.drop_nulls().explode(empty_as_null=False).alias("").to_frame())
+        elif series.dtype == pl.String:
+            yield "".join(series.drop_nulls().to_list()).encode()
