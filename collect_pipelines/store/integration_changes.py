@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from collect_pipelines.errors import Conflict
 from collect_pipelines.store.integrations import Integration, integration_by_id
 from collect_pipelines.store.leases import release_lease, take_lease
 from collect_pipelines.store.tables import backfill, batch, dead_letter, form, integration, integration_memory, journal
 
-__all__ = ["pending_of", "remove_integration", "update_integration"]
+__all__ = ["pending_of", "remove_integration", "surely_unused", "update_integration"]
 
 OWNED = (dead_letter, batch, backfill, journal, integration_memory)
 """What hangs on an integration, in the order in which it can be taken away."""
@@ -22,6 +22,22 @@ def update_integration(
     values = {"config": config, "mapping": mapping, "language": language}
     connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values))
     return integration_by_id(connection, integration_id)
+
+
+def surely_unused(connection: Connection, found: Integration) -> bool:
+    """
+    True when no batch of the integration was ever planned, and none is being planned.
+
+    Then, until the transaction ends, no worker reads the integration in order to plan one.
+    """
+    if found.cursor > found.start_position:
+        return False
+    # a worker reads the mapping under the lease, some time before there is a batch
+    lease = take_lease(connection, f"integration:{found.integration_id}", "change")
+    if lease is None:
+        return False
+    release_lease(connection, lease)
+    return not connection.execute(select(exists().where(batch.c.integration_id == found.integration_id))).scalar_one()
 
 
 def pending_of(connection: Connection, integration_id: int) -> int:

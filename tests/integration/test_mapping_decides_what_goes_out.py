@@ -18,6 +18,7 @@ from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import publish_form
 from collect_pipelines.store.integrations import set_integration_state
+from collect_pipelines.store.leases import release_lease, take_lease
 from collect_pipelines.sync.mapping.reading import read_mapping
 from collect_pipelines.sync.mapping.saving import Saved, change_integration
 from collect_pipelines.sync.preview import preview
@@ -58,6 +59,17 @@ def deliver(it: Scene, kind: type[Shelf] = Keyed) -> None:
     worker = it.courier(kind)
     while (report := worker.deliver(it.integration_id)) is not None:
         assert report.outcome == "delivered", report.message
+    worker.close()
+
+
+def postpone(it: Scene) -> None:
+    """The next batch is planned, and stays open."""
+
+    def later(batch: Batch) -> Delivery:
+        raise TryLater("not now", after=0.0)
+
+    worker = it.courier(type("Away", (Keyed,), {"before": staticmethod(later)}))
+    assert worker.deliver(it.integration_id).outcome == "postponed"  # type: ignore[union-attr]
     worker.close()
 
 
@@ -186,6 +198,47 @@ def test_what_was_delivered_under_an_earlier_filter_is_still_taken_back(database
     assert rows(it)[2:] == [("child", 2, "delete"), ("other", 2, "delete"), ("late", 2, "delete")]
 
 
+def test_what_the_first_batch_delivers_under_the_filter_of_before_is_still_taken_back(database: Database, folder: Path) -> None:
+    it = scene(database, folder)
+    send(it, ("child", 3))
+    it.validate()
+    postpone(it)
+    change(it, ADULTS)
+    deliver(it)
+    send(it, ("child", None, 1))
+    deliver(it)
+
+    assert rows(it) == [("child", 1, "create"), ("child", 2, "delete")]
+
+
+def test_a_filter_under_which_nothing_was_sent_takes_nothing_back(database: Database, folder: Path) -> None:
+    it = scene(database, folder)
+    change(it, {"filter": "age >= 65"})
+    change(it, ADULTS)
+    send(it, ("child", 3), ("old", 70))
+    deliver(it)
+    send(it, ("child", None, 1))
+    deliver(it)
+
+    assert rows(it) == [("old", 1, "create")]
+
+
+def test_a_filter_that_a_worker_may_have_read_already_counts_as_one_of_before(database: Database, folder: Path) -> None:
+    it = scene(database, folder)
+    with database.begin() as connection:
+        lease = take_lease(connection, f"integration:{it.integration_id}", "a worker that is about to plan its first batch")
+    assert lease is not None
+    change(it, ADULTS)
+    with database.begin() as connection:
+        release_lease(connection, lease)
+    send(it, ("child", 3))
+    deliver(it)
+    send(it, ("child", None, 1))
+    deliver(it)
+
+    assert rows(it) == [("child", 2, "delete")]
+
+
 def test_every_revision_is_a_row_where_rows_are_only_appended(database: Database, folder: Path) -> None:
     it = scene(database, folder, mapping={**ADULTS, "mode": "append_only"})
     send(it, ("asha", 30), ("asha", 31, 1), ("asha", 3, 2), ("asha", 4, 3), ("asha", 32, 4), ("asha", None, 5))
@@ -230,13 +283,7 @@ def test_a_batch_goes_out_as_it_was_planned_although_the_mapping_was_changed(dat
     it = scene(database, folder)
     send(it, ("asha", 30), ("ravi", 3))
     it.validate()
-
-    def later(batch: Batch) -> Delivery:
-        raise TryLater("not now", after=0.0)
-
-    worker = it.courier(type("Away", (Keyed,), {"before": staticmethod(later)}))
-    assert worker.deliver(it.integration_id).outcome == "postponed"  # type: ignore[union-attr]
-    worker.close()
+    postpone(it)
     change(it, {**ADULTS, "exclude": ["name"]}, language="hi")
     deliver(it)
 

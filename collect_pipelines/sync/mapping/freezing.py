@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from collect_pipelines.errors import Blocked
+from collect_pipelines.store.integration_changes import surely_unused
 from collect_pipelines.store.integrations import Integration, recall, remember
 from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
 
@@ -23,13 +24,15 @@ def frozen(connection: Connection, integration: Integration) -> FrozenMapping:
             f"The mapping of {integration.name} can't be read by this release: {fields}.",
             fix="Install the release it was written with, or remove the integration and add it again.",
         ) from exc
-    return FrozenMapping(**mapping.model_dump(), language=integration.language, earlier_filters=_earlier(connection, integration))
+    # without a filter everything may be taken back anyhow, and asking costs a query for every batch
+    earlier = () if mapping.filter is None else _earlier(connection, integration)
+    return FrozenMapping(**mapping.model_dump(), language=integration.language, earlier_filters=earlier)
 
 
 def keep_earlier_filter(connection: Connection, integration: Integration, now: str | None) -> None:
-    """Notes the filter that is about to be replaced by `now`, once something may have been delivered under it."""
+    """Notes the filter that is about to be replaced by `now`, unless surely nothing is delivered under it, now or later."""
     before = integration.mapping.get("filter")
-    if before == now or not integration.cursor:
+    if before == now or surely_unused(connection, integration):
         return
     known = dict.fromkeys((*_earlier(connection, integration), before))
     # None stands for all responses: nothing more needs to be known beside it
