@@ -29,6 +29,7 @@ __all__ = [
     "open_batch",
     "plan_batch",
     "told",
+    "tried_through",
     "unclosed",
 ]
 
@@ -123,6 +124,14 @@ def last_batches(connection: Connection, integration_id: int, count: int) -> lis
     columns = (batch.c.state, batch.c.purpose, batch.c.to_position)
     query = select(*columns).where(batch.c.integration_id == integration_id).order_by(batch.c.batch_no.desc()).limit(count)
     return [Outline(*row) for row in connection.execute(query)]
+
+
+def tried_through(connection: Connection, integration_id: int, after: int) -> int | None:
+    """The last position behind `after` that was in an attempt, although its batch was replaced since; None without one."""
+    theirs = (batch.c.integration_id == integration_id, batch.c.to_position > after, batch.c.attempts > 0)
+    query = select(func.max(batch.c.to_position)).where(*theirs, batch.c.purpose == "live", batch.c.state == "replaced")
+    through: int | None = connection.execute(query).scalar()
+    return through
 
 
 def plan_batch(

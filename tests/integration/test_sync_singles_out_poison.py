@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from collect_pipelines.store.dead_letters import list_dead_letters
 from collect_pipelines.sync.delivery.singling import SINGLE_STUMBLES, STUMBLES
 from tests.integration.store_filling import fill
 from tests.integration.sync_counter import counter, held, taken
-from tests.integration.sync_tools import Scene, one_database, scene
+from tests.integration.sync_tools import Scene, one_database, scene, submission
 
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
@@ -113,6 +113,21 @@ def test_a_plug_in_that_stumbles_over_one_response_delivers_all_others(it: Scene
     assert (letter.position, letter.unknown) == (23, True)
     assert letter.reason == "It may have been delivered, which can't be found out: The plug-in counter failed with RuntimeError."
     assert len(held(path)) == 63
+
+
+def test_an_older_revision_is_not_sent_when_a_newer_one_may_have_been_applied_already(it: Scene, path: Path) -> None:
+    it.create("a", "c")
+    it.accept(submission(it.form_id, "a", {"name": "a2"}, "edit", 1))
+    it.create("b")
+
+    def second(row: dict[str, Any], batch: Batch) -> Exception | None:
+        return RuntimeError("canary") if row["_response_id"] == "b" else None
+
+    ended = calls(it, counter(rule=second))
+
+    assert {revision for response, revision in taken(path) if response == "a"} == {2}
+    assert ended.count("parked") == 1
+    assert it.accounted() == {"delivered": 2, "filtered": 1, "dead_lettered": 1}
 
 
 def test_a_batch_of_which_nobody_knows_whether_it_was_applied_is_not_cut_up_unless_effects_are_keyed(it: Scene) -> None:
