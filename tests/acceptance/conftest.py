@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.fresh import Environment, fresh_environment
 from tests.acceptance.stack import Stack
 
 
@@ -17,6 +18,12 @@ def folder() -> Iterator[Path]:
     place.chmod(0o711)
     yield place
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def environment(folder: Path, database_url: str) -> Environment:
+    """A fresh Python environment with an installation."""
+    return fresh_environment(folder, database_url)
 
 
 @pytest.fixture(scope="module")

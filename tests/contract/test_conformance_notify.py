@@ -21,6 +21,7 @@ class Plain(Notify):
 
 class TestMessages(DestinationConformance):
     destination = Plain
+    stands_for = ("email", "slack")
     installed = False
     effects_are = "events"
     longest_text = 500

@@ -46,7 +46,7 @@ FAULTS: list[tuple[type[Any], str, str]] = [
     (broken.LeaksAnAnswer, "a_refusal_is_told_and_never_counts_as_delivered", "shows an answer"),
     (broken.OutcomesInAnyOrder, "one_response_that_the_receiver_refuses_holds_up_no_other", "is said to be"),
     (broken.SaysLater, "every_row_arrives", "is said to be later, and it is there"),
-    (broken.RaisesItsOwn, "errors_of_the_receiver_lose_and_double_nothing", "it raised HTTPError"),
+    (broken.RaisesItsOwn, "errors_of_the_receiver_lose_and_double_nothing", "it raised KeyError: 500"),
     (broken.BelievesItsConfig, "a_setting_that_makes_no_sense_is_a_clear_error", "Refuse such a value in Config"),
     (broken.NotesAfterwards, "killed_while_a_request_is_under_way", "is there 2 times. at_most_once"),
     (broken.NotesAnswers, "a_refusal_is_told_and_never_counts_as_delivered", "a note of the journal shows an answer"),

@@ -51,6 +51,8 @@ class Asking:
     """How many requests of a delivery meet each fault, spread over all of them."""
     gives_up_seconds: ClassVar[float] = 20.0
     """The longest a delivery may take when the receiver says nothing."""
+    stands_for: ClassVar[tuple[str, ...]] = ()
+    """Other kinds that this suite speaks for, as they differ in an address only."""
     installed: ClassVar[bool] = True
     """False while its entry point is not installed, e.g. for a destination that lives in a test."""
     _nursery: ClassVar[Nursery | None] = None

@@ -103,6 +103,16 @@ class ClaimScenarios(Asking):
         except BaseException as exc:
             raise AssertionError(f"with {shown} it raised {told(exc)}. Refuse such a value in Config, or raise Blocked with a fix") from exc
 
+    def test_it_tells_what_of_its_configuration_fits_no_column(self) -> None:
+        """`misfits` finds nothing wrong with a good configuration, and speaks in words when there are no columns at all."""
+        with self.world() as world:
+            config = self.destination.Config.model_validate(self.config(world))
+            for columns in (world.log.columns(), ()):
+                found = self.destination.misfits(config, columns)
+                words = isinstance(found, list) and all(isinstance(one, str) and one.strip() for one in found)
+                assert words, f"misfits returned {found!r:.200}; return a list of sentences"
+                assert not (found and columns), f"misfits finds fault with the configuration of this suite: {found[0]}"
+
     def test_probe_proves_access_and_tells_what_it_found(self) -> None:
         """A summary for people, facts as JSON, no secret; and it can be asked again."""
         with self.world() as world:

@@ -1,7 +1,9 @@
 """Effects that can be read without knowing the kind: in requests that were applied, and in files of text."""
 
+import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from collect_pipelines.testing.destinations.effects import Effect
 from collect_pipelines.testing.destinations.log import marks_in
@@ -24,19 +26,27 @@ def effects_in(world: World) -> Iterator[Effect]:
                 yield from _of(world, request.text, _key(request))
     for path in sorted(world.folder.rglob("*")):
         if path.is_file() and not path.name.startswith(".") and path.suffix not in UNFINISHED:
-            for line in path.read_bytes().decode("utf-8", "replace").splitlines():
+            for line in path.read_bytes().decode("utf-8", "replace").split("\n"):
                 yield from _of(world, line, path.name)
 
 
 def _of(world: World, text: str, key: str | None) -> Iterator[Effect]:
     """The responses named in a text, by marks, else by id when it says that something was removed."""
-    for piece in text.splitlines() or [text]:
+    for piece in text.split("\n"):
         marks = sorted(set(marks_in(piece)))
         for number, revision in marks:
-            yield Effect(piece if len(marks) == 1 else "", _id(world, number), revision, key=key)
+            yield Effect(_read(piece) if len(marks) == 1 else "", _id(world, number), revision, key=key)
         for entry in {entry.response_id: entry for entry in world.log.entries if entry.operation == "delete"}.values():
             if entry.response_id in piece and REMOVED.search(piece) and not any(number == entry.number for number, _ in marks):
                 yield Effect("", entry.response_id, entry.revision, removed=True, key=key)
+
+
+def _read(piece: str) -> Any:
+    """What the text says, read as JSON if it is JSON."""
+    try:
+        return json.loads(piece)
+    except ValueError:
+        return piece
 
 
 def _id(world: World, number: int) -> str:
