@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collect_pipelines.cli.connection import transaction
-from collect_pipelines.cli.mapping_options import changed_document, mapping_options
+from collect_pipelines.cli.mapping_options import changed_document, changed_language, mapping_options
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import print_json, say
 from collect_pipelines.errors import ConfigInvalid
@@ -36,6 +36,7 @@ set_option = click.option(
 @pass_settings
 def add(
     settings: Settings,
+    /,
     kind: str,
     form: str,
     name: str | None,
@@ -56,7 +57,8 @@ def add(
         record = find_form(connection, form)
         chosen = name or f"{form}-{kind}".replace("_", "-")
         mapping = read_mapping(changed_document({}, options))
-        saved = create_integration(connection, settings, record, chosen, kind, values, mapping, start=start, language=language or None)
+        spoken = changed_language(None, language)
+        saved = create_integration(connection, settings, record, chosen, kind, values, mapping, start=start, language=spoken)
     _tell(saved, f"{saved.integration.name} delivers {saved.integration.form} to {kind}.", as_json)
 
 
@@ -70,6 +72,7 @@ def add(
 @pass_settings
 def set_command(
     settings: Settings,
+    /,
     name: str,
     settings_given: tuple[str, ...],
     unset: tuple[str, ...],
@@ -83,15 +86,18 @@ def set_command(
 
     What was delivered stays as it is until it is edited or sent again. An option that is not given leaves its part as it was.
     """
+    if all(given in (None, ()) for given in (settings_given, unset, language, *options.values())):
+        raise click.UsageError("Say what to change, for example --filter, --columns, --mask or --set.")
     with transaction(settings) as connection:
         from collect_pipelines.store.integrations import find_integration
         from collect_pipelines.sync.mapping.reading import read_mapping
         from collect_pipelines.sync.mapping.saving import change_integration
 
         found = find_integration(connection, name, organization)
+        _check_unset(found.kind, [field for field in unset if field not in found.config])
         config = {field: value for field, value in {**found.config, **_pairs(settings_given)}.items() if field not in unset}
         mapping = read_mapping(changed_document(found.mapping, options))
-        spoken = found.language if language is None else language or None
+        spoken = changed_language(found.language, language)
         saved = change_integration(connection, settings, found, config=config, mapping=mapping, language=spoken)
     _tell(saved, f"{name} is changed.", as_json)
 
@@ -103,6 +109,16 @@ def read_config(kind: str, pairs: tuple[str, ...], document: str | None) -> dict
 
     values = {**(_json_object(document) if document else {}), **_pairs(pairs)}
     return settings_of_kind(plugins.load(plugins.DESTINATIONS, kind), values)
+
+
+def _check_unset(kind: str, fields: list[str]) -> None:
+    from collect_pipelines import plugins
+    from collect_pipelines.sync.mapping.fit import closest
+
+    known = plugins.load(plugins.DESTINATIONS, kind).Config.model_fields if fields else {}
+    for field in fields:
+        if field not in known:
+            raise ConfigInvalid(f"--unset {field}: {kind} has no such field.", fix=closest(field, known))
 
 
 def _tell(saved: "Saved", done: str, as_json: bool) -> None:

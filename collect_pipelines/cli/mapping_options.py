@@ -1,5 +1,6 @@
 """The options of `integrations add` and `set` that say which responses and columns go out, and how they look."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -7,12 +8,14 @@ import click
 
 from collect_pipelines.errors import ConfigInvalid
 
-__all__ = ["changed_document", "mapping_options"]
+__all__ = ["changed_document", "changed_language", "mapping_options"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT = "default"
+
+_SECOND_HEADING = re.compile(r",\s*\w+=")
 
 
 def mapping_options(function: Callable[P, R]) -> Callable[P, R]:
@@ -60,11 +63,25 @@ def changed_document(before: dict[str, Any], options: dict[str, Any]) -> dict[st
     return {name: value for name, value in {**before, **changes}.items() if value is not None}
 
 
+def changed_language(before: str | None, option: str | None) -> str | None:
+    """The language, with what `--language` says."""
+    if option is None:
+        return before
+    return None if option in ("", DEFAULT) else option
+
+
 def _columns(texts: Iterable[str]) -> Iterable[dict[str, str]]:
     for text in texts:
         key, equals, heading = text.partition("=")
-        if equals:
+        if _SECOND_HEADING.search(heading):
+            raise ConfigInvalid(
+                f"--columns {text!r} gives more than one heading.",
+                fix="Write each by itself, for example --columns name=Who --columns age=Years",
+            )
+        if equals and heading.strip():
             yield {"question": key.strip(), "heading": heading.strip()}
+        elif equals:
+            yield {"question": key.strip()}
         else:
             yield from ({"question": name} for name in _keys([text]))
 

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from collect_pipelines.destinations.interface import Destination, ProbeReport
-from collect_pipelines.errors import Blocked, CollectError, PluginError
+from collect_pipelines.errors import Blocked, CollectError, ConfigInvalid, PluginError
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.forms import form_by_id
@@ -17,6 +15,7 @@ from collect_pipelines.sync.context import DeliveryContext
 from collect_pipelines.sync.mapping.freezing import frozen
 from collect_pipelines.sync.mapping.keys import hash_key
 from collect_pipelines.sync.mapping.notices import notices
+from collect_pipelines.sync.mapping.reading import settings_of_kind
 from collect_pipelines.sync.mapping.render import unfit
 from collect_pipelines.sync.plugs import Finder, Plugs, installed_destination
 from collect_pipelines.sync.versions import Versions
@@ -92,11 +91,10 @@ def _plugin(integration: Integration, finder: Finder) -> tuple[type[Destination]
 
 def _configuration(integration: Integration, kind: type[Destination]) -> Step:
     try:
-        kind.Config.model_validate(integration.config)
-    except ValidationError as exc:
-        # Promise 10: never the value, it can be a secret
-        told = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'all'}: {error['msg']}" for error in exc.errors(include_input=False))
-        return Step("configuration", False, told, f"Correct it: collect integrations set {integration.name} --set NAME=VALUE")
+        settings_of_kind(kind, integration.config)
+    except ConfigInvalid as exc:
+        fix = f"Correct it: collect integrations set {integration.name} --set NAME=VALUE. {exc.fix}"
+        return Step("configuration", False, exc.message, fix)
     return Step("configuration", True, "Every field is valid.")
 
 
@@ -123,17 +121,17 @@ def _mapping(database: Database, settings: Settings, integration: Integration, k
     versions = Versions()
     with database.begin() as connection:
         form = form_by_id(connection, integration.form_id)
-        mapping = frozen(connection, integration)
-        plan = versions.plan(connection, form.form_id, form.version, mapping, kind)
-        known = versions.up_to(connection, form.form_id, form.version)
-        columns = versions.columns(connection, form.form_id, form.version, mapping.language)
         try:
+            mapping = frozen(connection, integration)
+            plan = versions.plan(connection, form.form_id, form.version, mapping, kind)
             if plan.misfits:
                 raise unfit(integration.name, plan.misfits)
             if plan.hashes:
                 hash_key(connection, settings, integration.organization)
         except Blocked as exc:
             return Step("mapping", False, exc.message, exc.fix), ()
+        known = versions.up_to(connection, form.form_id, form.version)
+        columns = versions.columns(connection, form.form_id, form.version, mapping.language)
     told = f"It fits version {form.version} of {form.reference}: {len(plan.columns)} columns."
     return Step("mapping", True, told), notices(plan, columns, known[-1].definition)
 

@@ -96,6 +96,13 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is_shown(database: Dat
     assert "canary" not in str(told)
 
 
+def test_a_mapping_of_another_release_hides_nothing_else_that_is_to_be_told(database: Database, tmp_path: Path) -> None:
+    trial = tried(scene(database, tmp_path, mapping={"sieve": "age > 1"}))
+
+    assert "can't be read by this release: sieve" in missing(trial)["mapping"][0]
+    assert trial.report is not None
+
+
 @pytest.mark.parametrize(
     ("error", "said", "fix"),
     [
@@ -161,6 +168,19 @@ def test_options_change_their_own_part_and_empty_ones_take_it_away(installation:
     }  # fmt: skip
     assert mapping("--columns", "", "--mask", "phone=none", "--upsert", "--exclude", "phone") == {"exclude": ["phone"]}
     assert mapping("--exclude", "") == {}
+
+
+def test_options_of_which_nothing_comes_are_refused_and_say_so(installation: Collect) -> None:
+    installation("integrations", "add", "warehouse", "--form", "visit", "--columns", "place=", "--language", "default")
+    nothing = installation("integrations", "set", "visit-warehouse", code=2)
+    unset = installation("integrations", "set", "visit-warehouse", "--unset", "datset", code=3)
+    headings = installation("integrations", "set", "visit-warehouse", "--columns", "place=Where,phone=Number", code=3)
+    shown = installation.json("integrations", "show", "visit-warehouse")["integration"]
+
+    assert "Say what to change" in nothing.stderr
+    assert "warehouse has no such field" in unset.stderr and "did you mean `dataset`?" in unset.stderr
+    assert "more than one heading" in headings.stderr
+    assert (shown["mapping"], shown["language"]) == ({"columns": [{"question": "place"}]}, None)
 
 
 def backlog(installation: Collect, responses: int) -> None:

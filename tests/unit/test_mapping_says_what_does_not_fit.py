@@ -27,7 +27,7 @@ from tests.unit.mapping_tools import QUESTIONS, Display, Plain, form, planned
         ({"exclude": ["phonee"]}, Display, "exclude", "did you mean `phone`?"),
         ({"masks": {"phonee": "hash"}}, Display, "masks", "did you mean `phone`?"),
         ({"masks": {"phone": "year"}}, Display, "masks", "has no year"),
-        ({"masks": {"crop": "last4"}}, Display, "masks", "use drop or hash"),
+        ({"masks": {"crop": "last4"}}, Display, "masks", "use hash or drop"),
         ({"masks": {"_respondent": "year"}}, Display, "masks", "use drop, hash or last4"),
         ({"mode": "append_only"}, Plain, "mode", "plain can't keep every revision"),
         ({"on_delete": "tombstone"}, Plain, "on_delete", "use one of: ignore"),
@@ -72,6 +72,23 @@ def test_a_field_that_is_none_or_holds_nonsense_is_named(document: dict[str, Any
         read_mapping(document)
 
     assert told in f"{refused.value.message} {refused.value.fix}"
+
+
+def test_a_question_is_masked_under_one_of_its_names() -> None:
+    renamed = form([{"key": "tel", "was": ["phone"], "type": "phone", "label": "Phone"}])
+    (misfit,) = planned({"masks": {"phone": "last4", "tel": "hash"}}, Display, renamed).misfits
+
+    assert "`phone` and `tel` are the same question" in str(misfit)
+
+
+def test_only_the_settings_at_fault_are_explained() -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        settings_of_kind(Warehouse, {"read_copy": "maybe", "dataste": "x"})
+
+    told = f"{refused.value.message} {refused.value.fix}"
+    assert "dataste: there is no such field" in told and "Did you mean dataset?" in told
+    assert "read_copy: duckdb: keep a copy" in told and "snowflake" not in told
+    assert "collect plugins show warehouse" in told
 
 
 def test_a_misspelt_setting_of_the_kind_is_told_with_the_one_that_may_be_meant_and_never_its_value() -> None:
@@ -123,6 +140,42 @@ def test_a_question_that_is_no_longer_asked_is_told_where_it_is_named() -> None:
 
     assert "columns: `url` is no longer asked since 2026-01-31" in sentences
     assert "filter: `stars` is no longer asked since 2026-01-31" in sentences
+
+
+def test_only_masks_that_fit_are_advised_and_what_is_inside_a_repeat_is_not_said_to_be_excludable() -> None:
+    inside = {
+        "key": "members",
+        "type": "repeat",
+        "label": "M",
+        "questions": [{"key": "who", "type": "geopoint", "label": "W", "pii": "direct"}],
+    }
+
+    assert "(--mask area=hash, or drop) or leave them out (--exclude area)" in told(
+        {}, [{"key": "area", "type": "decimal", "label": "A", "pii": "direct"}]
+    )
+    assert "(--mask day=hash, or year or drop)" in told({}, [{"key": "day", "type": "date", "label": "D", "pii": "indirect"}])
+    assert "(--mask who=hash, or drop) unless" in told({}, [inside])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('grain == "wheet"', "filter: `grain` has no choice `wheet`; did you mean `wheat`?"),
+        ('!(grain in ["rice", "wheet"]) && "rics" in grains', "filter: `grains` has no choice `rics`; did you mean `rice`?"),
+        ('grain != "rice" && own == "anything" && name == "wheet" && _source == "api"', ""),
+    ],
+)
+def test_a_choice_that_the_filter_names_and_nobody_can_choose_is_told(text: str, said: str) -> None:
+    choices = [{"code": "wheat", "label": "Wheat"}, {"code": "rice", "label": "Rice"}]
+    questions: list[dict[str, Any]] = [
+        {"key": "name", "type": "text", "label": "Name"},
+        {"key": "grain", "type": "select_one", "label": "Grain", "choices": choices},
+        {"key": "grains", "type": "select_multiple", "label": "Grains", "choices": choices},
+        {"key": "own", "type": "select_one", "label": "Own", "choices": choices, "other": True},
+    ]
+
+    assert said in told({"filter": text}, questions)
+    assert ("has no choice" in told({"filter": text}, questions)) is bool(said)
 
 
 def test_a_language_the_form_does_not_speak_is_told() -> None:

@@ -51,11 +51,10 @@ def outgoing(mapping: MappingConfig, columns: Sequence[Column]) -> tuple[Outgoin
     )
 
 
-def unmasked_pii(columns: Sequence[Outgoing]) -> list[str]:
-    """Keys of the questions that tell of a person and go out as they were answered, with how they do: `phone (direct)`."""
+def unmasked_pii(columns: Sequence[Outgoing]) -> list[Question]:
+    """The questions, also inside repeats, that tell of a person and go out as they were answered."""
     questions = [one.column.question for one in columns if one.mask is None]
-    marked = [inner for question in questions for inner in (question, *_inside(question)) if inner.pii != "none"]
-    return [f"{question.key} ({question.pii})" for question in marked]
+    return [inner for question in questions for inner in (question, *_inside(question)) if inner.pii != "none"]
 
 
 def _outgoing(column: Column, heading: str | None, mask: Mask | None, masks: Mapping[str, Mask]) -> Outgoing:

@@ -9,10 +9,10 @@ from collect_pipelines.errors import RuleInvalid
 from collect_pipelines.forms.columns import Column, Mask
 from collect_pipelines.sync.mapping.columns import by_any_key, every_question, outgoing
 from collect_pipelines.sync.mapping.filtering import read_filter
-from collect_pipelines.sync.mapping.masks import LAST4_TYPES, YEAR_TYPES
+from collect_pipelines.sync.mapping.masks import masks_of
 from collect_pipelines.sync.mapping.model import RESPONDENT, MappingConfig
 
-__all__ = ["Misfit", "misfits"]
+__all__ = ["Misfit", "closest", "misfits"]
 
 MOST_NAMES = 12  # keys listed when none is close
 
@@ -58,7 +58,7 @@ def _named(field: str, keys: Sequence[str], known: Mapping[str, Column]) -> Iter
     firsts: set[str] = set()
     for key in keys:
         if key not in known:
-            yield Misfit(field, f"the form has no question `{key}` of its own", _closest(key, known))
+            yield Misfit(field, f"the form has no question `{key}` of its own", closest(key, known))
         elif known[key].key in firsts:
             yield Misfit(field, f"`{key}` is named twice", "name it once")
         else:
@@ -66,22 +66,24 @@ def _named(field: str, keys: Sequence[str], known: Mapping[str, Column]) -> Iter
 
 
 def _masks(mapping: MappingConfig, columns: Sequence[Column]) -> Iterator[Misfit]:
-    known = every_question(columns)
+    known, firsts = every_question(columns), dict[str, str]()
     for key, mask in mapping.masks.items():
         if key == RESPONDENT:
             if mask == "year":
                 yield Misfit("masks", f"`{RESPONDENT}` has no year", "use drop, hash or last4")
         elif key not in known:
-            yield Misfit("masks", f"the form has no question `{key}`", _closest(key, known))
+            yield Misfit("masks", f"the form has no question `{key}`", closest(key, (*known, RESPONDENT)))
+        elif (first := firsts.setdefault(known[key].key, key)) != key:
+            yield Misfit("masks", f"`{first}` and `{key}` are the same question", "name it once; `--mask KEY=none` takes the other away")
         else:
             yield from _mask(key, known[key].type, mask)
 
 
 def _mask(key: str, question_type: str, mask: Mask) -> Iterator[Misfit]:
-    if mask == "year" and question_type not in YEAR_TYPES:
-        yield Misfit("masks", f"`{key}` ({question_type}) has no year", "year goes with dates and datetimes: use drop or hash")
-    if mask == "last4" and question_type not in LAST4_TYPES:
-        yield Misfit("masks", f"`{key}` ({question_type}): four characters of it mean nothing", "use drop or hash")
+    possible = masks_of(question_type)
+    if mask not in possible:
+        why = "has no year" if mask == "year" else "has no last four characters that mean something"
+        yield Misfit("masks", f"`{key}` ({question_type}) {why}", f"use {', '.join(possible[:-1])} or {possible[-1]}")
 
 
 def _kind(mapping: MappingConfig, kind: type[Destination]) -> Iterator[Misfit]:
@@ -96,7 +98,8 @@ def _kind(mapping: MappingConfig, kind: type[Destination]) -> Iterator[Misfit]:
         yield Misfit("on_delete", f"`{mapping.on_delete}` would change rows that append_only keeps", "use tombstone or ignore")
 
 
-def _closest(key: str, known: Iterable[str]) -> str:
+def closest(key: str, known: Iterable[str]) -> str:
+    """What may be meant by a name that is none of the known ones, as a fix."""
     names = list(known)
     close = get_close_matches(key, names, n=1, cutoff=0.5)
     if close:

@@ -16,7 +16,7 @@ from collect_pipelines.rules.moments import read_date, read_datetime
 from collect_pipelines.rules.zones import UTC
 from collect_pipelines.validation.values import BLANK, typed
 
-__all__ = ["LAST4_TYPES", "YEAR_TYPES", "Masks", "Treated", "masked_inside", "masks_inside"]
+__all__ = ["Masks", "Treated", "masked_inside", "masks_inside", "masks_of"]
 
 LAST4_TYPES = frozenset({"text", "email", "url", "phone", "hidden", "integer"})
 YEAR_TYPES = frozenset({"date", "datetime"})
@@ -96,6 +96,13 @@ class Masks:
     def _answer(self, answer: Any, question_type: str, mask: Mask) -> str | int | None:
         text = answer if isinstance(answer, str) else None if answer is None else json.dumps(answer, ensure_ascii=False)
         return None if text is None or not text.strip() else self.value(text, question_type, mask)
+
+
+def masks_of(question_type: str) -> tuple[Mask, ...]:
+    """The masks that questions of this type can have."""
+    last4: tuple[Mask, ...] = ("last4",) if question_type in LAST4_TYPES else ()
+    year: tuple[Mask, ...] = ("year",) if question_type in YEAR_TYPES else ()
+    return ("hash", *last4, *year, "drop")
 
 
 def masks_inside(question: Question, masks: Mapping[str, Mask]) -> Treated:

@@ -35,11 +35,11 @@ def settings_of_kind(kind: type[Destination], values: Mapping[str, Any]) -> dict
         checked: dict[str, Any] = kind.Config.model_validate(values).model_dump(mode="json", exclude_defaults=True)
     except ValidationError as exc:
         told, fix = _faults(exc, kind.Config)
-        fields = ", ".join(
-            f"{field} ({spec.description})" if spec.description else field for field, spec in kind.Config.model_fields.items()
-        )
+        at_fault = {str(error["loc"][0]) for error in exc.errors() if error["loc"]}
+        explained = [f"{name}: {field.description}" for name, field in kind.Config.model_fields.items() if name in at_fault]
+        more = f"`collect plugins show {kind.kind}` explains every field."
         raise ConfigInvalid(
-            f"The configuration of {kind.kind} is not valid. {told}", fix=f"{fix + ' ' if fix else ''}Its fields: {fields or 'none'}"
+            f"The configuration of {kind.kind} is not valid. {told}", fix=" ".join(part for part in (fix, *explained, more) if part)
         ) from exc
     return checked
 
@@ -60,7 +60,11 @@ def read_start(text: str, zone: str) -> Start:
 def _faults(exc: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
     """What is wrong, and which field was meant. Promise 10: never a value, it can be a secret."""
     errors = exc.errors(include_input=False, include_context=False, include_url=False)
-    told = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'all'}: {error['msg']}" for error in errors)
+    told = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'all'}: {_said(error['type'], error['msg'])}" for error in errors)
     unknown = [str(error["loc"][0]) for error in errors if error["type"] == "extra_forbidden" and len(error["loc"]) == 1]
     close = [match for name in unknown for match in get_close_matches(name, model.model_fields, n=1, cutoff=0.6)]
     return told, f"Did you mean {' and '.join(close)}?" if close else ""
+
+
+def _said(fault: str, message: str) -> str:
+    return "there is no such field" if fault == "extra_forbidden" else message.removeprefix("Value error, ")
