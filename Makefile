@@ -95,6 +95,10 @@ bench-checks: install ## What isolating a check costs, and latencies while check
 bench-isolation: install ## Seconds from commit to delivered with another receiver well, dead, slow and hanging, in the same run
 	$(BIN)/python tests/benchmarks/bench_isolation.py
 
+.PHONY: bench-destinations
+bench-destinations: install ## What a micro-batch costs per kind; a million responses to DuckDB and Parquet, next to dlt alone and directly
+	$(BIN)/python tests/benchmarks/bench_destinations.py
+
 .PHONY: bench-latency
 bench-latency: install ## Seconds from commit to a visible cell, with and without a drain run alive
 	$(BIN)/python tests/benchmarks/bench_latency.py

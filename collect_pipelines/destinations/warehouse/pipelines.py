@@ -10,6 +10,7 @@ from typing import Any
 
 import dlt
 import polars as pl
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.data_types import TDataType
 from dlt.common.destination import Destination
 from dlt.common.schema.typing import TColumnSchema, TSchemaContractDict, TUpsertStrategyDict
@@ -46,8 +47,12 @@ _PROCESS = uuid.uuid4().hex
 
 
 def quiet() -> None:
-    """Sets dlt up before it is used; without a call home (`DLT_ENVIRONMENT`)."""
+    """Sets dlt up before it is used in this thread: no call home (`DLT_ENVIRONMENT`), nothing kept from run to run."""
     os.environ.update(DLT_ENVIRONMENT)
+    # dlt logs every setting it looks up, with what was on the stack then, and without its traces never forgets: 1 kB a row
+    traces = get_resolved_traces()
+    traces.logging_enabled = False
+    traces.clear()
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Pipelines:
 
     def merge(self, shard: str, merges: Sequence[Merge]) -> None:
         """Upserts rows into tables of one shard, all in one package; each table changes in one statement."""
+        quiet()
         resources = [_resource(merge) for merge in merges]
         pipeline = self._take(shard)
         source = dlt.source(lambda: resources, name=shard)()
