@@ -1,7 +1,5 @@
 """What `collect doctor` finds about stored secrets: before a delivery needs one and is blocked."""
 
-import json
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,13 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["secret_diagnoses"]
 
-REFERENCE = re.compile(r'"stored:([A-Za-z0-9][A-Za-z0-9._-]{0,99})"')
-
 
 def secret_diagnoses(database: "Database", settings: Settings) -> Iterator[Diagnosis]:
     """Secrets that this machine can't open, and those that integrations name and nobody stored; nothing when there are neither."""
     from collect_pipelines.store.integrations import list_integrations
-    from collect_pipelines.store.secrets import list_secrets
+    from collect_pipelines.store.secrets import list_secrets, secrets_named
     from collect_pipelines.store.vault import Vault
 
     with database.begin() as connection:
@@ -27,7 +23,7 @@ def secret_diagnoses(database: "Database", settings: Settings) -> Iterator[Diagn
         integrations = list_integrations(connection)
     there = {(one.organization, one.name) for one in secrets}
     for one in integrations:
-        for name in sorted(set(REFERENCE.findall(json.dumps(one.config)))):
+        for name in secrets_named(one.config):
             if (one.organization, name) not in there:
                 fix = f"collect secrets set {name} --organization {one.organization}"
                 yield Diagnosis(f"integration {one.name}", "broken", f"its secret stored:{name} is not stored", fix)

@@ -28,17 +28,24 @@ def command() -> None:
 
 @command.command("set")
 @click.argument("name")
+@click.argument("value", nargs=-1, metavar="")
 @click.option("--force", is_flag=True, help="Also replace the key of hash masks while integrations use it: equal answers get other hashes.")
 @organization_option
 @json_option
 @pass_settings
-def set_command(settings: Settings, name: str, force: bool, organization: str, as_json: bool) -> None:
+def set_command(settings: Settings, name: str, value: tuple[str, ...], force: bool, organization: str, as_json: bool) -> None:
     """
     Store a secret under NAME: read from standard input, or asked for on a terminal. It is never given on the command line.
 
     An integration refers to it as `stored:NAME` and uses a new value from its next delivery on.
     """
-    value = _given()
+    if value:
+        # Promise 10: it is taken here only to be refused without being shown
+        raise Invalid(
+            "A secret is not given on the command line: others can read it there, and in the shell's history.",
+            fix=f"collect secrets set {name} < FILE; and take another secret where this one comes from.",
+        )
+    given = _given()
     with transaction(settings) as connection:
         from collect_pipelines.store.audit import record_audit
         from collect_pipelines.store.organizations import ensure_organization
@@ -48,8 +55,11 @@ def set_command(settings: Settings, name: str, force: bool, organization: str, a
         owner = ensure_organization(connection, organization)
         users = secret_users(connection, owner, name)
         if name == MASK_HASH and users and not force:
-            raise Conflict(f"{', '.join(users)} hash answers with {name}: with another key, equal answers get other hashes.", fix="--force")
-        write_secret(connection, Vault.from_settings(settings), owner, name, value)
+            raise Conflict(
+                f"{', '.join(users)} hash answers with {name}: with another key, equal answers get other hashes.",
+                fix=f"Only if that is meant: collect secrets set {name} --force",
+            )
+        write_secret(connection, Vault.from_settings(settings), owner, name, given)
         record_audit(connection, "cli", "secret.set", f"{organization}.{name}")
     if as_json:
         print_json({"organization": organization, "name": name, "used_by": users})

@@ -15,6 +15,7 @@ from collect_pipelines.project.reading import ProjectFile, problem_at
 from collect_pipelines.project.references import inline_secrets
 from collect_pipelines.project.stored import Stored
 from collect_pipelines.store.integrations import Integration, begin_position
+from collect_pipelines.store.secrets import secrets_named
 from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
 from collect_pipelines.sync.mapping.notices import notices
 from collect_pipelines.sync.mapping.plan import Plan as MappingPlan
@@ -77,7 +78,7 @@ class _Entry:
             problems.append(self._problem(f"{exc.message} {exc.fix or ''}".strip(), "kind"))
         except ConfigInvalid as exc:
             meant = f" {exc.fix.partition('?')[0]}?" if exc.fix and exc.fix.startswith("Did you mean") else ""
-            problems.append(self._problem(f"{exc.message}.{meant}", "config"))
+            problems.append(self._problem(f"{exc.message.rstrip('.')}.{meant}", "config"))
         if problems:
             yield from problems
             return
@@ -96,9 +97,17 @@ class _Entry:
             yield from (Notice(f"{self.entry.name}: {text}") for text in told)
         else:
             yield from self._changed(self.known, plan)
+        if self.connection is not None:
+            yield from self._missing_secrets()
 
     def _problem(self, message: str, *fields: str) -> Problem:
         return Problem(problem_at(self.file.path, self.file.tree, (*self.place, *fields), message))
+
+    def _missing_secrets(self) -> Iterator[Notice]:
+        for name in secrets_named(self.entry.config):
+            if name not in self.stored.secrets:
+                store = f"collect secrets set {name} --organization {self.stored.organization}"
+                yield Notice(f"{self.entry.name} will be blocked: there is no stored secret {name}. Store it: {store}")
 
     def _moved(self) -> Iterator[Problem]:
         """An integration never changes what it is: its position in the log and what it delivered belong to form and kind."""

@@ -11,6 +11,7 @@ from collect_pipelines.store.forms import FormRecord, form_versions, list_forms
 from collect_pipelines.store.integrations import Integration, list_integrations
 from collect_pipelines.store.keys import ApiKey, list_keys
 from collect_pipelines.store.ledger import ledger
+from collect_pipelines.store.secrets import list_secrets
 
 __all__ = ["Stored", "StoredForm", "read_stored"]
 
@@ -36,6 +37,8 @@ class Stored:
     """By integration."""
     keys: dict[str, ApiKey] = field(default_factory=dict)
     """The newest that may be used, of each name."""
+    secrets: frozenset[str] = frozenset()
+    """Names of the stored ones."""
 
     def slug_of(self, integration: Integration) -> str:
         """The form of an integration as the project file names it."""
@@ -53,7 +56,8 @@ def read_stored(connection: Connection, organization: str) -> Stored:
     integrations = {one.name: one for one in list_integrations(connection) if one.organization == organization and one.form_id in ids}
     lines = {line.integration: line for form_id in ids for line in ledger(connection, form_id)}
     usable = {key.name: key for key in list_keys(connection, organization) if _usable(key)}
-    return Stored(organization, forms, integrations, lines, usable)
+    secrets = frozenset(one.name for one in list_secrets(connection, organization))
+    return Stored(organization, forms, integrations, lines, usable, secrets)
 
 
 def _usable(key: ApiKey) -> bool:

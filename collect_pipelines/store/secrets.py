@@ -1,7 +1,9 @@
 """Secrets that the product keeps itself, sealed by the vault: written, read, listed, re-wrapped; never shown."""
 
 import base64
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_bytes
@@ -24,10 +26,12 @@ __all__ = [
     "remove_secret",
     "rewrap",
     "secret_users",
+    "secrets_named",
     "write_secret",
 ]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+REFERENCE = re.compile(rf'"stored:({NAME.pattern})"')
 MOST_CHARACTERS = 65_536  # a service account's file has 2,500; the rest is a wrong file
 ENSURED_BYTES = 32
 MASK_HASH = "mask-hash"
@@ -100,6 +104,11 @@ def secret_users(connection: Connection, organization_id: int, name: str) -> lis
     if name == MASK_HASH:
         mentions |= func.jsonb_path_exists(integration.c.mapping, cast('$.masks.* ? (@ == "hash")', JSONPATH))
     return list(connection.execute(select(integration.c.name).where(owned, mentions).order_by(integration.c.name)).scalars())
+
+
+def secrets_named(config: Mapping[str, Any]) -> list[str]:
+    """Names of the stored secrets that a configuration refers to."""
+    return sorted(set(REFERENCE.findall(json.dumps(config))))
 
 
 def remove_secret(connection: Connection, organization_id: int, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -17,8 +18,8 @@ every_format = pytest.mark.parametrize("form", FORMATS)
 both_layouts = pytest.mark.parametrize("layout", LAYOUTS)
 
 
-def target(folder: Path, layout: str, form: str) -> Path:
-    return folder / "out" / (f"household.{form}" if layout == "single" else "household")
+def target(folder: Path, layout: str, form: str, out: str = "out") -> Path:
+    return folder / out / (f"household.{form}" if layout == "single" else "household")
 
 
 def names(form: str) -> tuple[str, str]:
@@ -235,6 +236,43 @@ def test_two_integrations_never_share_a_file(tmp_path: Path, layout: str) -> Non
 
     file(tmp_path, layout=layout, integration_id=2, name="household-2").deliver(batch(1, entry("x", 1, "X", 1)))
     assert answers(target(tmp_path, layout, "parquet"), "q_name") == {"a": "Asha"}
+
+
+@both_layouts
+@pytest.mark.parametrize("change", ["folder", "name", "layout", "nothing is mounted"])
+def test_a_place_without_what_was_written_before_is_not_begun_anew_in_silence(tmp_path: Path, layout: str, change: str) -> None:
+    file(tmp_path, layout=layout).deliver(batch(1, entry("a", 1, "Asha", 1)))
+    config: dict[str, Any] = {"layout": layout}
+    if change == "nothing is mounted":
+        (tmp_path / "out").rename(tmp_path / "elsewhere")
+    else:
+        other = {"folder": tmp_path / "empty", "name": "other", "layout": "parts" if layout == "single" else "single"}
+        config[change] = other[change]
+    moved = file(tmp_path, **config)
+
+    for use in (moved.probe, lambda: moved.deliver(batch(2, entry("b", 2, "Bo", 2)))):
+        with pytest.raises(Blocked, match="What this integration wrote before is not in") as caught:
+            use()
+        assert "as they were" in (caught.value.fix or "")
+
+
+@both_layouts
+def test_files_that_were_moved_with_what_is_hidden_are_continued(tmp_path: Path, layout: str) -> None:
+    file(tmp_path, layout=layout).deliver(batch(1, entry("a", 1, "Asha", 1)))
+    (tmp_path / "out").rename(tmp_path / "moved")
+
+    file(tmp_path, layout=layout, folder=tmp_path / "moved").deliver(batch(2, entry("b", 2, "Bo", 2)))
+    assert answers(target(tmp_path, layout, "parquet", "moved"), "q_name") == {"a": "Asha", "b": "Bo"}
+
+
+def test_a_deletion_also_leaves_parts_of_an_earlier_format(tmp_path: Path) -> None:
+    for number, format in enumerate(("parquet", "csv", "ndjson"), start=1):
+        file(tmp_path, layout="parts", format=format).deliver(batch(number, entry(f"r{number}", number, "Canary", 1)))
+    gone = [entry(f"r{number}", 3 + number, None, None, revision=2, operation="delete") for number in (1, 2, 3)]
+    file(tmp_path, layout="parts").deliver(batch(4, *gone))
+
+    left = [path for path in (tmp_path / "out" / "household").iterdir() if b"Canary" in path.read_bytes()]
+    assert left == []
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:

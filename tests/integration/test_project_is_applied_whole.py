@@ -344,6 +344,16 @@ def test_what_was_agreed_to_is_what_is_done(database: Database, installation: In
         apply_plan(database, installation.settings, file, agreed=seen)
 
 
+def test_a_stored_secret_that_is_not_there_is_told_before_something_is_blocked(installation: Installation) -> None:
+    config = "{url: 'https://example.org/x', secret: 'stored:hook'}"
+    installation.write(PROJECT.replace("keys:", f"  - {{name: hook, form: visit, kind: webhook, config: {config}}}\nkeys:"))
+    missing = "hook will be blocked: there is no stored secret hook."
+
+    assert any(missing in notice for notice in installation.plan()["notices"])
+    installation("secrets", "set", "hook", input="whsec_x")
+    assert not any(missing in notice for notice in installation.plan()["notices"])
+
+
 def test_a_setting_that_somebody_changed_meanwhile_is_not_set_back_unseen(database: Database, installation: Installation) -> None:
     installation.apply()
     installation.write(PROJECT.replace("format: csv", "format: ndjson"))

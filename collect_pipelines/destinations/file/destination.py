@@ -107,7 +107,10 @@ class File(Destination):
         heading = headings(known if isinstance(known, dict) else {}, batch.columns, keep=True)
         if heading != known:
             self.context.remember("headings", dict(heading))
-        return Parts(folder, self.config).add(batch, heading)
+        sent = Parts(folder, self.config).add(batch, heading)
+        if self.context.recall("written") is None:
+            self.context.remember("written", batch.batch_no)
+        return sent
 
     def _own(self, folder: Folder) -> None:
         """Makes this integration the only one that ever writes here: two in one file would overwrite each other's rows."""
@@ -122,15 +125,21 @@ class File(Destination):
     def _refuse_others(self, folder: Folder) -> None:
         owner, there = self.context.recall("owner"), folder.read(self._owner_file)
         if there is not None and there.decode("ascii", "replace") != owner:
-            raise self._taken("belongs to another integration")
+            raise Blocked(
+                f"The name {self._name} in {folder.path} belongs to another integration.",
+                fix=f"Set another `name` or `folder`. To begin anew, move its files away, with those hidden beside them: .{self._name}.*",
+            )
+        if there is None and self.context.recall("written") is not None:
+            raise Blocked(
+                f"What this integration wrote before is not in {folder.path}: another disk or folder is there, or its settings changed.",
+                fix=f"Put it back, .{self._name}.owner and what else is hidden with it, or set `folder`, `name` and `layout` as they were."
+                " To begin anew, remove this integration and add it again: it is filled from the first response on.",
+            )
         if there is None and owner is None and self._sizes(folder):
-            raise self._taken("was not written by this integration")
-
-    def _taken(self, why: str) -> Blocked:
-        return Blocked(
-            f"{self._target} is there already and {why}.",
-            fix=f"Set another `name` or `folder`. To begin anew, move it away with the files .{self._name}.* hidden beside it.",
-        )
+            raise Blocked(
+                f"{self._target} is there already and was not written by this integration.",
+                fix="Move it away, or set another `name` or `folder`.",
+            )
 
     def _sizes(self, folder: Folder) -> list[int]:
         """Sizes of the files that people read."""

@@ -135,11 +135,9 @@ class Folder:
     def _explanation(self, error: OSError) -> CollectError:
         said = error.strerror or type(error).__name__
         if error.errno in _FULL:
-            return Blocked(f"There is no room left to write into {self.path}: {said}.", fix=f"Free space on its disk, then {_RESUME}")
+            return Blocked(f"There is no room left to write into {self.path}: {said}.", fix="Free space on its disk.")
         if error.errno in _DENIED:
-            fix = "Let the account of the workers write there, or set another `folder`"
-            return Blocked(f"{self.path} can't be used: {said}.", fix=f"{fix}; then {_RESUME}")
+            return Blocked(
+                f"{self.path} can't be used: {said}.", fix="Let the account of the workers write there, or set another `folder`."
+            )
         return TryLater(f"Writing into {self.path} failed: {said}.", unknown=True)
-
-
-_RESUME = "`collect integrations resume`."

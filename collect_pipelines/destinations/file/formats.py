@@ -134,10 +134,10 @@ class Ndjson(Format):
         return b"".join(contents)
 
 
-def format_of(config: FileConfig) -> Format:
-    """The format that the configuration names."""
+def format_of(config: FileConfig, suffix: str | None = None) -> Format:
+    """The format that the configuration names, or the one of files that end so."""
     kinds: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "ndjson": Ndjson}
-    return kinds[config.format](config)
+    return kinds[suffix or config.format](config)
 
 
 def _records(content: bytes) -> Iterator[bytes]:

@@ -9,18 +9,18 @@ __all__ = ["Part", "data_name"]
 MAX_NAME = 64
 HASH_CHARACTERS = 8
 FIRST_WORD = 9  # digits of a batch number: parts sort by name as they were written
-PLAIN = re.compile(r"[a-z][a-z0-9_-]{0,62}(\.[a-z][a-z0-9_-]{0,62})?")
+PLAIN = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 def data_name(form: str) -> str:
     """
-    The name for a form's file: its reference when that is plain, with `-` for the dot of an organization, else a slug and a hash.
+    The name for a form's file: its reference when that is plain, else a slug and a hash, as for a form of another organization.
 
-    >>> data_name("household"), data_name("../household")
-    ('household', 'household-1b0d4e91')
+    >>> data_name("household"), data_name("north.household")
+    ('household', 'north-household-11728f37')
     """
     # No reference, whatever it holds, leads out of the folder.
-    if PLAIN.fullmatch(form) and "." not in form and len(form) <= MAX_NAME:
+    if PLAIN.fullmatch(form):
         return form
     slug = re.sub(r"[^a-z0-9]+", "-", form.lower(), flags=re.ASCII).strip("-")[: MAX_NAME - HASH_CHARACTERS - 1].rstrip("-")
     return f"{slug or 'form'}-{hashlib.sha256(form.encode('utf-8', 'surrogatepass')).hexdigest()[:HASH_CHARACTERS]}"
@@ -55,7 +55,8 @@ class Part:
 
     def holds(self, other: "Part") -> bool:
         """Whether the other's batches are all in this one too: it was merged from the other and more."""
-        return (self.first, self.last) != (other.first, other.last) and self.first <= other.first and other.last <= self.last
+        more = (self.first, self.last) != (other.first, other.last)
+        return more and self.suffix == other.suffix and self.first <= other.first and other.last <= self.last
 
     @classmethod
     def of(cls, name: str) -> "Part | None":

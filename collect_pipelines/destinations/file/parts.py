@@ -19,12 +19,11 @@ class Parts:
     """The parts in a folder."""
 
     def __init__(self, folder: Folder, config: FileConfig) -> None:
-        self.folder, self.format = folder, format_of(config)
+        self.folder, self.config, self.format = folder, config, format_of(config)
 
     def all(self) -> list[Part]:
-        """Every part of the format, in the order of their batches."""
-        found = (Part.of(name) for name in self.folder.names())
-        return sorted(part for part in found if part is not None and part.suffix == self.format.suffix)
+        """Every part in the order of their batches, also those written before the format was changed."""
+        return sorted(part for name in self.folder.names() if (part := Part.of(name)) is not None)
 
     def add(self, batch: Batch, heading: Mapping[str, str]) -> int:
         """
@@ -38,7 +37,7 @@ class Parts:
         content = self.format.written(batch.frame, heading, batch.time_zone)
         self.folder.write(part.name, content)
         self._take_out(earlier, positions, _deleted(batch))
-        self._merge(earlier)
+        self._merge([part for part in earlier if part.suffix == self.format.suffix])
         return len(content)
 
     def _tidy(self, parts: Sequence[Part]) -> list[Part]:
@@ -53,7 +52,7 @@ class Parts:
             if not responses and not part.meets(low, high):
                 continue
             content = self.folder.read(part.name)
-            left = self.format.without(content, positions, responses) if content is not None else None
+            left = format_of(self.config, part.suffix).without(content, positions, responses) if content is not None else None
             if left is None:
                 self._remove([part])
             elif left is not content:

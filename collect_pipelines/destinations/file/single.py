@@ -91,7 +91,7 @@ class Single:
         if len(content) > self.config.most_megabytes * MEGABYTE:
             raise Blocked(
                 f"{self.folder.path / self.file} would have {len(content) / MEGABYTE:.0f} MB; {self.config.most_megabytes} MB are allowed.",
-                fix="Add another integration with --set layout=parts, made for many responses, or raise `most_megabytes` and resume.",
+                fix="Add another integration with --set layout=parts, made for many responses, or raise `most_megabytes`.",
             )
         # The rows first: after a crash between the two, the batch comes again and the file is made of them.
         self.folder.write(self.state, rows.stored())
@@ -102,8 +102,8 @@ class Single:
     def anew(self) -> str:
         """How to begin again."""
         return (
-            f"Put back {self.folder.path / self.state} as it was; or remove it and {self.file}, remove this integration"
-            " and add it again: it is filled from the first response on."
+            f"Put {self.state} back as it was. To begin anew, remove it and {self.file}, remove this integration and add it again:"
+            " it is filled from the first response on."
         )
 
 
