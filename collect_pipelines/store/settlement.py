@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, case, func, select, update
 
 from collect_pipelines.errors import LeaseLost
-from collect_pipelines.store.batches import Counts, StoredBatch, hold_integration, told, unclosed
+from collect_pipelines.store.batches import Counts, StoredBatch, hold_integration, lost_attempt, told, unclosed
 from collect_pipelines.store.leases import Lease
 from collect_pipelines.store.letters import Letter, write_letters
 from collect_pipelines.store.tables import batch, integration
@@ -100,7 +101,7 @@ def postpone_batch(
     if begun:
         values |= {"history": told(batch_, outcome, error, seconds), "seconds": batch.c.seconds + seconds}
     else:
-        ended = batch_.history[-1]["at"] if batch_.history else None
+        ended = datetime.fromisoformat(batch_.history[-1]["at"]) if batch_.history else None
         values |= {"attempts": batch.c.attempts - 1, "last_attempt_at": ended}
     _change(connection, batch_, lease, values)
     changes: dict[str, Any] = {"next_attempt_at": _from_now(after_seconds)}
@@ -119,7 +120,9 @@ def replace_batch(
     """
     hold_integration(connection, batch_.integration_id, lease)
     values: dict[str, Any] = {"state": "replaced", "error": error, "mapping": None, "epoch": lease.epoch}
-    if outcome is not None:
+    if outcome is None:
+        values |= lost_attempt(batch_)
+    else:
         values |= {"history": told(batch_, outcome, error, seconds), "seconds": batch.c.seconds + seconds}
     # a batch another worker began and lost may be replaced as well: the lease is held, and nobody settles an old epoch
     changed = connection.execute(update(batch).where(*unclosed(batch_), batch.c.epoch <= lease.epoch).values(values))

@@ -305,6 +305,32 @@ def test_attempts_are_kept_with_their_batch_the_last_twenty(it: Scene) -> None:
     assert it.batch("mapping") is None
 
 
+def test_a_wait_for_quota_leaves_no_trace_in_the_history(it: Scene) -> None:
+    it.create("a")
+    for error in (TryLater("Cut.", unknown=True, after=0.0), TryLater("Quota.", quota_wait=True, after=0.0)):
+        deliver(it, counter(whole=_says(error)))
+    deliver(it)
+
+    assert [one["outcome"] for one in it.batch("history")] == ["unknown", "landed"]
+    assert (it.batch("attempts"), it.integration.failures) == (2, 0)
+
+
+def test_an_attempt_that_nobody_saw_the_end_of_is_told_as_lost(it: Scene) -> None:
+    it.create("a")
+
+    class Died(BaseException):
+        pass
+
+    def whole(batch: Batch) -> None:
+        raise Died
+
+    with pytest.raises(Died):
+        it.courier(counter(whole=whole)).deliver(it.integration_id)
+    deliver(it)
+
+    assert [one["outcome"] for one in it.batch("history")] == ["lost", "landed"]
+
+
 def _says(error: Exception) -> Callable[[Batch], None]:
     def whole(batch: Batch) -> None:
         raise error
