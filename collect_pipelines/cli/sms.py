@@ -87,11 +87,12 @@ def mark(
     """
     Decide about a message of which nobody knows whether it was sent, e.g. after a look into the provider's console.
 
-    Then `collect failures retry --integration INTEGRATION`: a message marked `sent` counts as delivered, one marked `not-sent` is sent.
+    A message marked `sent` counts as delivered, one marked `not-sent` is sent, both with the next batch.
     """
     state = "sent" if outcome == "sent" else "waiting"
     with transaction(settings) as connection:
         from collect_pipelines.store.audit import record_audit
+        from collect_pipelines.store.dead_letters import retry_unknown
         from collect_pipelines.store.journal import change_line, read_journal
 
         integration_id = _sms(connection, integration, organization)
@@ -112,10 +113,11 @@ def mark(
             for line in doubtful
         ]
         record_audit(connection, "cli", f"sms {outcome}", integration, {"response": response})
+        retry_unknown(connection, integration_id, response, "cli")
     if as_json:
         print_json({"messages": [_told(line) for line in changed if line is not None]})
     else:
-        say(f"The message about {response} counts as {outcome.replace('-', ' ')}. Next: collect failures retry --integration {integration}")
+        say(f"The message about {response} counts as {outcome.replace('-', ' ')}{'' if outcome == 'sent' else ', and is sent soon'}.")
 
 
 @command.group("opt-out")

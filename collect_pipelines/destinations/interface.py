@@ -88,6 +88,8 @@ class Outcome:
     reason: str | None = None
     after: float | None = None
     """For `later` and `unknown`: seconds until it should be tried, or looked up, again by itself."""
+    aside: bool = False
+    """For `later`: the wait is this row's own, so that nothing that comes after waits with it."""
 
     @classmethod
     def delivered(cls) -> "Outcome":
@@ -114,13 +116,14 @@ class Outcome:
         return cls("unknown", reason, after)
 
     @classmethod
-    def later(cls, reason: str, *, after: float | None = None) -> "Outcome":
+    def later(cls, reason: str, *, after: float | None = None, aside: bool = False) -> "Outcome":
         """
         The row surely had no effect yet and should be tried again, after so many seconds or when the core's schedule says.
 
-        A later row that others overtook is set aside and tried by itself; those at the end of the batch stay in the log.
+        A later row that others overtook is set aside and tried by itself; those at the end of the batch stay in the log, and what is
+        new waits behind them. aside: the reason is about this row alone, so it is set aside at the end of the batch as well.
         """
-        return cls("later", reason, after)
+        return cls("later", reason, after, aside)
 
 
 _DELIVERED = Outcome("delivered")

@@ -5,6 +5,7 @@ A `waiting` one is pending and tried again by itself; an `open` one waits for a 
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from collect_pipelines.store.audit import record_audit
 from collect_pipelines.store.batches import OPEN
 from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
-from collect_pipelines.store.tables import batch, dead_letter, form, integration, organization
+from collect_pipelines.store.tables import batch, dead_letter, form, integration, organization, response
 
 __all__ = [
     "Decided",
@@ -27,6 +28,7 @@ __all__ = [
     "letters_at",
     "list_dead_letters",
     "retry_letters",
+    "retry_unknown",
 ]
 
 LetterState = Literal["waiting", "open", "redelivered", "discarded", "superseded"]
@@ -110,6 +112,27 @@ def retry_letters(
     _record(connection, actor, "dead_letter.retry", integration_id, letters, {})
     ring(connection)
     return Decided(len(letters), busy)
+
+
+def retry_unknown(connection: Connection, integration_id: int, response_id: str, actor: str) -> None:
+    """
+    Lets what may have been delivered of a response be looked at again, now that more is known of it.
+
+    Changes nothing when no letter says so, or when all of them are being sent anyway.
+    """
+    # by way of the log, which finds positions by response
+    of_response = (response.c.form_id == integration.c.form_id) & (response.c.position == dead_letter.c.position)
+    query = (
+        select(dead_letter.c.position)
+        .join(integration, integration.c.integration_id == dead_letter.c.integration_id)
+        .join(response, of_response)
+        .where(dead_letter.c.integration_id == integration_id, response.c.response_id == response_id)
+        .where(dead_letter.c.unknown, dead_letter.c.state.in_(UNDECIDED))
+    )
+    positions = connection.execute(query).scalars().all()
+    if positions:
+        with suppress(Conflict, NotFound):
+            retry_letters(connection, integration_id, actor, positions=positions)
 
 
 def discard_letters(

@@ -72,8 +72,8 @@ class Membership:
         The ledger of the batch, given one outcome per row.
 
         Promise 4: every entry counts. An earlier revision in the same batch shares the fate of the one that was sent for it. Rows
-        that should come later stay in the log when no other row is behind them; otherwise they are set aside. Raises TypeError or
-        ValueError for what is no outcome.
+        that should come later stay in the log when no other row is behind them; otherwise, or when they ask for it, they are set
+        aside. Raises TypeError or ValueError for what is no outcome.
         """
         told = [_checked(outcome) for outcome in outcomes]
         kept = self._kept(told)
@@ -84,10 +84,10 @@ class Membership:
         return self._account(dict(zip(self._names, told, strict=True)), through, _soonest(tail) if tail else None)
 
     def _kept(self, outcomes: Sequence[Outcome]) -> int:
-        """How many rows are settled: all but the last ones that should come later."""
+        """How many rows are settled: all but the last ones that should come later and are not set aside."""
         if self.piece.purpose == "retry":
             return len(outcomes)  # these are set aside already
-        return max((place for place, outcome in enumerate(outcomes, 1) if outcome.state != "later"), default=0)
+        return max((place for place, outcome in enumerate(outcomes, 1) if outcome.state != "later" or outcome.aside), default=0)
 
     def _account(self, fates: dict[str, Outcome], through: int, later: Outcome | None) -> Account:
         last = dict(zip(self._names, zip(self._positions, self.rows["_revision"].to_list(), strict=True), strict=True))
@@ -133,7 +133,7 @@ def _checked(outcome: Outcome) -> Outcome:
     if outcome.state not in STATES:
         raise ValueError("no state of an outcome")
     # storable fails for what is no text, the comparison for what is no number
-    return Outcome(outcome.state, storable(outcome.reason or NO_REASON), _seconds(outcome.after))
+    return Outcome(outcome.state, storable(outcome.reason or NO_REASON), _seconds(outcome.after), bool(outcome.aside))
 
 
 def _seconds(after: float | None) -> float | None:

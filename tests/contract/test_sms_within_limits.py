@@ -42,6 +42,19 @@ def test_a_number_that_opted_out_gets_nothing() -> None:
     assert it.states() == {"r1": "suppressed", "r2": "sent"}
 
 
+def test_a_stop_counts_from_the_next_message_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = scene()
+    send = local.LogOnly.send
+
+    def send_and_hear(provider: local.LogOnly, message: Any) -> Any:
+        it.context.opted.add(RAVI)
+        return send(provider, message)
+
+    monkeypatch.setattr(local.LogOnly, "send", send_and_hear)
+
+    assert states(it.deliver(row("r1"), row("r2", RAVI))) == ["delivered", "skipped"]
+
+
 def test_a_number_gets_one_message_within_the_cool_down() -> None:
     it = scene(cooldown_seconds=600)
     first = it.deliver(row("r1"), row("r2"), row("r3", RAVI))
@@ -74,6 +87,7 @@ def test_what_is_over_the_daily_cap_waits_until_there_is_room() -> None:
     it.clock.passes(wait)
 
     assert states(outcomes) == ["delivered", "later", "later"]
+    assert not outcomes[1].aside, "it concerns everybody: what is new waits as well"
     assert 86_400 - 3600 <= wait <= 86_400 - 3600 + 60
     assert states(it.deliver(row("r3", JOAO), row("r4", JOAO))) == ["delivered", "later"]
 
@@ -98,7 +112,7 @@ def test_nobody_is_written_to_in_the_quiet_hours_of_their_own_clock(now: datetim
     it = scene(now, quiet_hours="21:00-08:00")
     (outcome,) = it.deliver(row("r1", number))
 
-    assert (outcome.state, outcome.after) == (("later", seconds) if seconds else ("delivered", None))
+    assert (outcome.state, outcome.after, outcome.aside) == (("later", seconds, True) if seconds else ("delivered", None, False))
     it.clock.passes(seconds)
     assert states(it.deliver(row("r1", number))) == ["delivered"]
 

@@ -121,6 +121,25 @@ def test_a_report_ends_the_doubt_about_a_message(front: IngestProcess, server: T
     assert it.accounted() == {"delivered": 1}, "without a look-up"
 
 
+def test_a_report_ends_the_doubt_that_was_left_to_a_person(front: IngestProcess, server: TwilioStandIn, it: Receipts) -> None:
+    it.respond("asha")
+    server.faults.append("500 after")
+    it.deliver()
+    server.deaf = True
+    for _ in range(10):
+        it.hurry()
+        it.deliver()
+    (letter,) = it.letters()
+    left = it.accounted()
+    report(front, server.messages[-1], "undelivered", ErrorCode="30003")
+    it.deliver()
+    server.deaf = False
+
+    assert (letter.state, left) == ("open", {"dead_lettered": 1})
+    assert (it.letters(), it.accounted()) == ([], {"delivered": 1}), "nobody has to decide any more"
+    assert it.states("asha") == {"asha": "undelivered"}
+
+
 def test_a_report_that_comes_before_the_answer_is_not_overwritten(front: IngestProcess, server: TwilioStandIn, it: Receipts) -> None:
     it.respond("asha")
     made = server.make

@@ -81,7 +81,6 @@ def test_what_no_look_up_finds_waits_for_a_person_who_decides(database: Database
     it.deliver()
     still = server.texts()
     run("sms", "mark", name, "asha", "not-sent")
-    run("failures", "retry", "--integration", name, "--yes")
     it.deliver()
 
     assert (letter.state, letter.unknown) == ("open", True)
@@ -172,18 +171,22 @@ def test_a_cap_holds_over_processes(database: Database, tmp_path: Path) -> None:
     assert it.integration.next_attempt_at > now() + timedelta(minutes=50), "the core looks again every hour"
 
 
-def test_quiet_hours_keep_a_receipt_in_the_log_until_they_are_over(database: Database, tmp_path: Path) -> None:
+def test_quiet_hours_set_a_receipt_aside_until_they_are_over(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "sms.ndjson"
     it = receipts(database, tmp_path, {"kind": "file", "path": str(path)}, quiet_hours="21:00-08:00", within_hours=8760)
     it.respond("asha")
     tonight = datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC) + timedelta(hours=18)  # 23:30 in India
-    asleep = it.deliver(at(tonight))
-    left = it.integration.next_attempt_at
+    it.deliver(at(tonight))
+    (letter,) = it.letters()
+    left = it.accounted()
+    again = it.deliver(at(tonight))
     it.hurry()
-    awake = it.deliver(at(tonight + timedelta(hours=8, minutes=30)))
+    it.deliver(at(tonight + timedelta(hours=8, minutes=30)))
 
-    assert (asleep, awake) == ("postponed", "delivered")
-    assert left is not None and timedelta(minutes=50) < left - now() <= timedelta(hours=1), "the core looks again every hour"
+    assert (letter.state, letter.reason, letter.unknown) == ("waiting", "It is within the quiet hours 21:00-08:00.", False)
+    assert letter.next_attempt_at is not None
+    assert timedelta(hours=8.5) - timedelta(minutes=1) < letter.next_attempt_at - now() < timedelta(hours=9.5)
+    assert (left, again) == ({"pending": 1}, None)
     assert len(path.read_text().splitlines()) == 1
     assert it.accounted() == {"delivered": 1}
 
@@ -194,9 +197,14 @@ def test_a_recipient_who_sleeps_holds_up_nobody_who_is_awake(database: Database,
     it.respond(asha=ASHA, joao=JOAO)
     tonight = datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC) + timedelta(hours=18)  # 15:00 in Sao Paulo
     it.deliver(at(tonight))
+    it.respond(ravi=RAVI)
+    it.deliver(at(tonight))
+    it.respond(maria=JOAO)
+    it.deliver(at(tonight))
 
-    assert [json.loads(line)["reference"] for line in path.read_text().splitlines()] == ["joao"]
-    assert it.accounted() == {"delivered": 1, "pending": 1}
+    assert [json.loads(line)["reference"] for line in path.read_text().splitlines()] == ["joao", "maria"], "at once, also behind sleepers"
+    assert it.accounted() == {"delivered": 2, "pending": 2}
+    assert it.integration.next_attempt_at is None
 
 
 def test_edits_and_replays_send_nothing_again(database: Database, tmp_path: Path) -> None:

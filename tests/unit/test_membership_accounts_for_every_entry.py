@@ -22,6 +22,7 @@ OUTCOMES = st.sampled_from(
         Outcome.unknown("cut", after=1.0),
         Outcome.later("busy"),
         Outcome.later("busy", after=3.0),
+        Outcome.later("asleep", after=9.0, aside=True),
     ]
 )
 
@@ -61,7 +62,7 @@ def test_every_entry_up_to_where_the_batch_lands_counts_once(membership: Members
     ]
 
     assert account.counts.total == max(membership.piece.entries_through(account.through), 0)
-    assert all(outcome.state == "later" for outcome in tail)
+    assert all(outcome.state == "later" and not outcome.aside for outcome in tail)
     assert (account.later is None) == (not tail)
     assert account.counts.behind + account.counts.dead_lettered == len(account.failures)
     assert account.counts.filtered == len(account.dropped)

@@ -14,6 +14,7 @@ from collect_pipelines.destinations.sms.providers.answers import at_path, docume
 
 __all__ = ["Call", "Reply", "Report", "callback_secret", "proven", "read_reply", "read_report", "signature"]
 
+SIGNATURE = "x-collect-signature"
 WINDOW_SECONDS = 300.0  # how old a signed callback may be; clocks differ by less
 
 STOP_WORDS = frozenset({"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "optout", "opt out", "revoke"})
@@ -70,8 +71,8 @@ class Reply:
 
     sender: str
     wish: Literal["stop", "start"]
-    proof: str
-    """The same for the same call: a call that comes again is known by it."""
+    proof: str | None
+    """The same for the same call: a call that comes again is known by it. None when nothing tells calls apart."""
 
     def __repr__(self) -> str:
         return f"Reply({self.wish!r})"  # Promise 10: tracebacks show arguments
@@ -139,7 +140,8 @@ def read_reply(config: SmsConfig, call: Call) -> Reply | None:
         return None
     said = " ".join(text.split()).lower().strip(".!")
     wish: Literal["stop", "start"] | None = "stop" if said in STOP_WORDS else "start" if said in START_WORDS else None
-    return Reply(sender, wish, proof or _digest(call)) if wish else None
+    # a signature holds the time, so that two calls differ although they say the same
+    return Reply(sender, wish, proof or call.headers.get(SIGNATURE)) if wish else None
 
 
 def _signed(secret: str, call: Call, now: float) -> bool:
@@ -149,8 +151,4 @@ def _signed(secret: str, call: Call, now: float) -> bool:
     # the address belongs to what is signed: a report can't be moved to another message
     signed = b".".join((moment.encode(), call.target.encode(), call.body))
     expected = "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), call.headers.get("x-collect-signature", "").encode())
-
-
-def _digest(call: Call) -> str:
-    return hashlib.sha256(b"\n".join((call.headers.get("x-collect-timestamp", "").encode(), call.body))).hexdigest()[:32]
+    return hmac.compare_digest(expected.encode(), call.headers.get(SIGNATURE, "").encode())

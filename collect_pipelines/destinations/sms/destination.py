@@ -20,12 +20,10 @@ from collect_pipelines.destinations.sms.keys import receipt_key
 from collect_pipelines.model import JsonValue
 
 if TYPE_CHECKING:
-    from collect_pipelines.destinations.sms.drafts import Draft
+    from collect_pipelines.destinations.http.client import GuardedClient
     from collect_pipelines.destinations.sms.providers import Provider
 
-__all__ = ["CHANNEL", "Sms"]
-
-CHANNEL = "sms"
+__all__ = ["Sms"]
 
 
 class _ByPolicy:
@@ -52,7 +50,7 @@ class Sms(Destination):
     clock: Callable[[], float] = staticmethod(time.time)
 
     config: SmsConfig
-    _used: "Provider | None" = None
+    _client: "GuardedClient | None" = None
 
     @classmethod
     def misfits(cls, config: Any, columns: Sequence[Column]) -> list[str]:
@@ -78,9 +76,8 @@ class Sms(Destination):
         from collect_pipelines.destinations.sms.limits import Limits
         from collect_pipelines.destinations.sms.preview import listing
 
-        drafts = list(Drafter(self.config, batch).drafts())
-        limits = Limits(self.config, self.context, batch.time_zone, self._opted_out(drafts))
-        return listing([(draft, limits.ruled_out(draft, self._now())) for draft in drafts])
+        limits = Limits(self.config, self.context, batch.time_zone)
+        return listing([(draft, limits.ruled_out(draft, self._now())) for draft in Drafter(self.config, batch).drafts()])
 
     def deliver(self, batch: Batch) -> Delivery:
         """Sends the messages in order, each noted in the journal before the call; never one that may have been sent before."""
@@ -94,7 +91,7 @@ class Sms(Destination):
             config=self.config,
             context=self.context,
             provider=self._provider(),
-            limits=Limits(self.config, self.context, batch.time_zone, self._opted_out(drafts)),
+            limits=Limits(self.config, self.context, batch.time_zone),
             digests=Digests(self.context),
             pause=Pause(self.context, self._now),
             lines=self.context.notes(keys),
@@ -104,23 +101,20 @@ class Sms(Destination):
         return Delivery(outcomes, api_calls=desk.calls, sent_bytes=desk.sent_bytes)
 
     def close(self) -> None:
-        """Closes the provider's connections."""
-        if self._used is not None:
-            self._used.close()
+        """Closes the connections to the provider."""
+        if self._client is not None:
+            self._client.close()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    def _opted_out(self, drafts: "Sequence[Draft]") -> frozenset[str]:
-        numbers = [draft.recipient.e164 for draft in drafts if draft.recipient.e164]
-        return self.context.opted_out(CHANNEL, numbers) if numbers else frozenset()
-
     def _provider(self) -> "Provider":
-        from collect_pipelines.destinations.sms.providers import provider_of
+        from collect_pipelines.destinations.sms.providers import client_for, provider_of
 
-        if self._used is None:
-            self._used = provider_of(self.config, self.context)
-        return self._used
+        if self._client is None:
+            self._client = client_for(self.config)
+        # made anew for each batch, with its secrets as they are now
+        return provider_of(self.config, self.context, self._client)
 
     def _reports_to(self, path: str) -> str | None:
         base = self.config.public_url

@@ -2,7 +2,10 @@
 
 from typing import Literal
 
-__all__ = ["DONE", "IN_DOUBT", "LIVE", "PENDING", "State", "claim_key", "receipt_key", "replaced_by", "response_of"]
+__all__ = ["CHANNEL", "DONE", "IN_DOUBT", "LIVE", "PENDING", "State", "claim_key", "receipt_key", "replaced_by", "response_of"]
+
+CHANNEL = "sms"
+"""Of the opt-out list."""
 
 State = Literal["sending", "unknown", "sent", "delivered", "undelivered", "failed", "refused", "suppressed", "waiting", "claimed"]
 """

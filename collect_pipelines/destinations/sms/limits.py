@@ -10,7 +10,7 @@ from collect_pipelines.destinations.interface import Context
 from collect_pipelines.destinations.sms.config import SmsConfig
 from collect_pipelines.destinations.sms.drafts import Draft
 from collect_pipelines.destinations.sms.hours import seconds_of_quiet
-from collect_pipelines.destinations.sms.keys import LIVE
+from collect_pipelines.destinations.sms.keys import CHANNEL, LIVE
 from collect_pipelines.model import QuotaBucket
 
 __all__ = ["Digests", "Limits", "Stop"]
@@ -24,8 +24,11 @@ KEY_BYTES = 32
 class Stop(NamedTuple):
     """Why a message does not go out now."""
 
-    kind: Literal["suppressed", "late", "later"]
-    """suppressed: never, by a rule. late: never, it is too late; not worth a line of the journal. later: after a while."""
+    kind: Literal["suppressed", "late", "asleep", "full"]
+    """
+    suppressed: never, by a rule. late: never, it is too late; not worth a line of the journal. asleep: after a while, for this
+    recipient. full: after a while, for everybody.
+    """
     reason: str
     after: float | None = None
 
@@ -48,9 +51,9 @@ class Digests:
 class Limits:
     """Asked for each message right before it is sent; counts in the journal, which all processes share."""
 
-    def __init__(self, config: SmsConfig, context: Context, zone: str, opted_out: frozenset[str]) -> None:
+    def __init__(self, config: SmsConfig, context: Context, zone: str) -> None:
         """zone: of recipients whose number does not tell theirs."""
-        self._config, self._context, self._zone, self._opted_out = config, context, zone, opted_out
+        self._config, self._context, self._zone = config, context, zone
         self._today: int | None = None
 
     def ruled_out(self, draft: Draft, now: datetime) -> Stop | None:
@@ -61,10 +64,11 @@ class Limits:
             return Stop("late", f"the response was received more than {config.within_hours:g} hours ago")
         if recipient.e164 is None:
             return Stop("suppressed", recipient.reason or "there is no phone number")
-        if recipient.e164 in self._opted_out:
+        # asked for each message: somebody may reply STOP while a batch is being sent
+        if self._context.opted_out(CHANNEL, [recipient.e164]):
             return Stop("suppressed", "the number has opted out")
         if config.quiet_hours and (wait := seconds_of_quiet(config.quiet_hours, recipient.zones or (self._zone,), now)):
-            return Stop("later", f"it is within the quiet hours {config.quiet_hours}", wait)
+            return Stop("asleep", f"it is within the quiet hours {config.quiet_hours}", wait)
         return None
 
     def used_up(self, subject: str) -> Stop | None:
@@ -77,7 +81,7 @@ class Limits:
         if self._today is None:
             self._today = since(DAY_SECONDS, states=LIVE)
         if self._today >= config.most_per_day:
-            return Stop("later", f"{config.most_per_day} messages were sent within 24 hours", self._until_room())
+            return Stop("full", f"{config.most_per_day} messages were sent within 24 hours", self._until_room())
         return self._paced()
 
     def sent(self) -> None:
@@ -91,7 +95,7 @@ class Limits:
         burst = self._config.per_minute / 2
         bucket = QuotaBucket(f"sms:{self._context.integration_id}", burst, (self._config.per_minute - burst) / 60)
         wait = self._context.take_quota([bucket])
-        return Stop("later", f"{self._config.per_minute} messages a minute are sent", wait) if wait else None
+        return Stop("full", f"{self._config.per_minute} messages a minute are sent", wait) if wait else None
 
     def _until_room(self) -> float:
         """Seconds until the oldest message that fills the day is a day old."""

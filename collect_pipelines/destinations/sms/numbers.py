@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
-__all__ = ["Recipient", "e164", "recipient_of"]
+__all__ = ["Recipient", "e164", "recipient_of", "sender_of"]
 
 UNKNOWN_ZONE = "Etc/Unknown"
 
@@ -56,6 +56,22 @@ def e164(text: str, region: str | None = None) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def sender_of(text: str, region: str | None) -> str | None:
+    """
+    The number a message came from, in E.164; None for a text that is none.
+
+    Gateways often leave out the +: as a number of the region, or else with its country code, whichever is a valid one.
+
+    >>> sender_of("919876543210", None), sender_of("447400123456", "IN"), sender_of("9876543210", "IN")
+    ('+919876543210', '+447400123456', '+919876543210')
+    """
+    import phonenumbers
+
+    read = [e164(text, region), e164(f"+{text}")]
+    valid = (number for number in read if number is not None and phonenumbers.is_valid_number(phonenumbers.parse(number)))
+    return next(valid, read[0])
 
 
 MOST_CHARACTERS = 64  # no number is longer, with all its signs; libphonenumber is slow with long runs of them

@@ -42,7 +42,7 @@ def listing(drafts: Sequence[tuple[Draft, Stop | None]]) -> str:
 def _lines(draft: Draft, stop: Stop | None) -> Iterator[str]:
     reason = draft.refused or (stop.reason if stop else None)
     if reason:
-        yield f"{draft.response_id}: {'later' if stop and stop.kind == 'later' else 'no message'}, {reason}"
+        yield f"{draft.response_id}: {'later' if stop and stop.kind == 'asleep' else 'no message'}, {reason}"
         return
     yield f"{draft.response_id} to {draft.recipient.e164}: {said(draft.count)}{', cut' if draft.cut else ''}"
     yield f"  {draft.text}".replace("\n", "\n  ")

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["EXTENSION", "GSM7", "Count", "count", "fitting", "printable"]
+__all__ = ["EXTENSION", "GSM7", "Count", "beginning", "count", "fitting", "printable"]
 
 GSM7 = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 """The default alphabet, in the order of its codes; code 27 is the escape to EXTENSION and stands for no character."""
@@ -20,6 +20,7 @@ PART: dict[Encoding, int] = {"GSM-7": 153, "UCS-2": 67}
 
 _BASIC, _DOUBLE = frozenset(GSM7), frozenset(EXTENSION)
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"  # Indic scripts and emoji are written with them
+_JOINING = "\u200d\u094d\u09cd\u0a4d\u0acd\u0b4d"  # and the viramas of Indic scripts, which join what follows
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn what follows around
 
 
@@ -104,12 +105,25 @@ def _parts(widths: list[int], most: int) -> tuple[int, int]:
     return parts, used
 
 
-def _cut(text: str, length: int) -> str:
-    kept = text[:length]
-    # not in the middle of what is one character to the reader
-    while kept and length < len(text) and (unicodedata.combining(text[length]) or text[length] in _ZERO_WIDTH_JOINERS):
+def beginning(text: str, length: int) -> str:
+    """
+    At most so many characters of a text, not ended in the middle of what is one character to the reader.
+
+    >>> beginning("की", 1), beginning("की है", 2), beginning("👍🏽!", 1)
+    ('', 'की', '')
+    """
+    while 0 < length < len(text) and (_joined(text[length]) or text[length - 1] in _JOINING):
         length -= 1
-        kept = text[:length]
+    return text[:length]
+
+
+def _joined(character: str) -> bool:
+    """Whether it belongs to the one before it: a vowel sign, an accent, the colour of a hand."""
+    return unicodedata.category(character).startswith("M") or character in _ZERO_WIDTH_JOINERS or "\U0001f3fb" <= character <= "\U0001f3ff"
+
+
+def _cut(text: str, length: int) -> str:
+    kept = beginning(text, length)
     blank = kept.rfind(" ")
     if blank >= 0 and len(kept) - blank <= NEAR_CHARACTERS:
         kept = kept[:blank]

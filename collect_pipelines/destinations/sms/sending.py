@@ -118,8 +118,11 @@ class Desk:
             stop = self.limits.used_up(subject)
         if stop is None:
             return self._send(draft, key, subject)
-        if stop.kind == "later":
-            return Outcome.later(_sentence(stop.reason), after=stop.after)
+        if stop.kind == "asleep":
+            return Outcome.later(_sentence(stop.reason), after=stop.after, aside=True)
+        if stop.kind == "full":
+            self._halt = Outcome.later(_sentence(stop.reason), after=stop.after)
+            return self._halt
         skipped = Outcome.skipped(_sentence(stop.reason))
         return skipped if stop.kind == "late" else self._not_sent(draft, key, "suppressed", stop.reason, skipped)
 

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collect_pipelines.destinations.interface import Batch, Column
-from collect_pipelines.destinations.sms.segments import printable
+from collect_pipelines.destinations.sms.segments import beginning, printable
 from collect_pipelines.destinations.sms.template import Field
 from collect_pipelines.forms.definition import label_in
 
@@ -39,7 +39,7 @@ class Wording:
         if field.form == "question":
             return printable(label_in(column.question.label, self._language, column.question.key))
         said = printable(self._answer(self._row.get(column.name), column, codes=field.form == "code"))
-        short = said if len(said) <= MOST_CHARACTERS else said[: MOST_CHARACTERS - 3].rstrip() + "..."
+        short = said if len(said) <= MOST_CHARACTERS else beginning(said, MOST_CHARACTERS - 3).rstrip() + "..."
         return defused(short)
 
     def _fact(self, name: str) -> str:

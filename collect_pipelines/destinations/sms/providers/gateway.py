@@ -15,7 +15,7 @@ from collect_pipelines.errors import Blocked, TryLater
 from collect_pipelines.model import JsonValue
 
 if TYPE_CHECKING:
-    from collect_pipelines.destinations.http.client import Answer
+    from collect_pipelines.destinations.http.client import Answer, GuardedClient
     from collect_pipelines.destinations.interface import Context
 
 __all__ = ["Gateway"]
@@ -30,12 +30,9 @@ FIX = "Correct the integration's `provider` (address, headers, account at the ga
 class Gateway(Provider):
     """One POST per message; where the gateway can be asked by our reference, an unclear outcome is looked up."""
 
-    def __init__(self, config: GatewayProvider, context: "Context") -> None:
-        from collect_pipelines.destinations.http.client import GuardedClient
-
-        self._config = config
+    def __init__(self, config: GatewayProvider, context: "Context", client: "GuardedClient") -> None:
+        self._config, self._client = config, client
         self.looks_up, self.idempotent = config.look_up is not None, config.idempotent
-        self._client = GuardedClient(allow_private=config.allow_private, timeout_seconds=config.timeout_seconds)
         self._headers = {name: _opened(value, context) for name, value in config.headers.items()}
         self._body = _with_secrets(config.body, context)
 
@@ -78,10 +75,6 @@ class Gateway(Provider):
         else:
             facts["asked"] = False
         return facts
-
-    def close(self) -> None:
-        """Closes the kept connections."""
-        self._client.close()
 
     def _values(self, message: Message) -> dict[str, str]:
         template = self._config.template_id

@@ -63,7 +63,7 @@ class Provider(ABC):
     """Sends one message at a time. Raises Blocked for what only a person can repair; everything else is a Result."""
 
     looks_up: bool = False
-    """Whether `look_up` can tell what became of a message."""
+    """Whether `candidates` can tell what became of a message."""
     idempotent: bool = False
     """Whether the same reference has one effect however often it is sent."""
     ambiguous: bool = False
@@ -85,6 +85,3 @@ class Provider(ABC):
     @abstractmethod
     def probe(self) -> dict[str, JsonValue]:
         """Proves access by using it; facts for an operator. Raises Blocked, or TryLater while the provider is away."""
-
-    def close(self) -> None:  # noqa: B027 - optional: most hold nothing
-        """Releases connections."""

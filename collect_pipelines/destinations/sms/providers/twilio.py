@@ -14,7 +14,7 @@ from collect_pipelines.errors import Blocked, TryLater
 from collect_pipelines.model import JsonValue
 
 if TYPE_CHECKING:
-    from collect_pipelines.destinations.http.client import Answer
+    from collect_pipelines.destinations.http.client import Answer, GuardedClient
     from collect_pipelines.destinations.interface import Context
 
 __all__ = ["STATES", "Twilio"]
@@ -22,7 +22,6 @@ __all__ = ["STATES", "Twilio"]
 PAGE_SIZE = 50  # messages to one number since the attempt; cool-down and caps keep real ones far below
 CLOCK_SECONDS = 120.0  # by so much Twilio's clock may be behind ours
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
-MOST_ANSWER_BYTES = 262_144  # a page of messages of ten segments each
 
 STATES: dict[str, Literal["sent", "delivered", "undelivered", "failed"]] = {
     "accepted": "sent", "scheduled": "sent", "queued": "sent", "sending": "sent", "sent": "sent", "receiving": "sent", "received": "sent",
@@ -80,13 +79,8 @@ class Twilio(Provider):
     looks_up = True
     ambiguous = True
 
-    def __init__(self, config: TwilioProvider, context: "Context") -> None:
-        from collect_pipelines.destinations.http.client import GuardedClient
-
-        self._config = config
-        self._client = GuardedClient(
-            allow_private=config.allow_private, timeout_seconds=config.timeout_seconds, most_response_bytes=MOST_ANSWER_BYTES
-        )
+    def __init__(self, config: TwilioProvider, context: "Context", client: "GuardedClient") -> None:
+        self._config, self._client = config, client
         self._account = f"{config.base_url.rstrip('/')}/2010-04-01/Accounts/{config.account_sid}"
         login = base64.b64encode(f"{config.account_sid}:{context.secret(config.auth_token)}".encode()).decode()
         self._headers = {"Authorization": f"Basic {login}", "Accept": "application/json"}
@@ -134,10 +128,6 @@ class Twilio(Provider):
         if status not in (None, "active"):
             raise Blocked(f"The Twilio account is {status}.", fix="Reactivate it in Twilio's console.")
         return {"provider": "twilio", "account": self._config.account_sid, "type": word(found.get("type"))}
-
-    def close(self) -> None:
-        """Closes the kept connections."""
-        self._client.close()
 
     def _get(self, url: str) -> Mapping[str, Any]:
         try:
