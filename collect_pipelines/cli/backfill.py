@@ -163,8 +163,7 @@ def _expected(
 ) -> tuple[int, int, int | None, "Estimate"]:
     """Number of the integration, the stretch that is meant, and what sending it takes. Raises NotFound when nothing is left to send."""
     from collect_pipelines import plugins
-    from collect_pipelines.store.backfill_records import unsent
-    from collect_pipelines.store.backfills import require_none_unfinished
+    from collect_pipelines.store.backfill_records import require_none_unfinished, unsent
     from collect_pipelines.store.integrations import find_integration
     from collect_pipelines.store.stretches import entries_in, within
     from collect_pipelines.sync.backfill_estimate import estimate_of
@@ -180,7 +179,10 @@ def _expected(
 
 
 def _nothing(name: str) -> NotFound:
-    return NotFound(f"{name} has been sent everything of that, or will be by itself.", fix="To send it again: collect replay")
+    return NotFound(
+        f"{name} has been sent everything of that, or will be by itself.",
+        fix=f"To send some of it again: collect replay {name} --since DATE",
+    )
 
 
 def _turn(
@@ -214,8 +216,9 @@ def _of(connection: "Connection", name: str, organization: str, number: int | No
     integration = find_integration(connection, name, organization)
     found = [one for one in list_backfills(connection, integration.integration_id) if number in (None, one.backfill_id)]
     if not found:
-        wanted = "no backfill" if number is None else f"no backfill number {number}"
-        raise NotFound(f"{name} has {wanted}.", fix=f"To begin one: collect backfill start {name}")
+        if number is not None:
+            raise NotFound(f"{name} has no backfill number {number}.", fix=f"See: collect backfill list {name} --all")
+        raise NotFound(f"{name} has no backfill.", fix=f"To begin one: collect backfill start {name}")
     return sorted((one for one in found if fits(one)), key=lambda one: one.state not in UNFINISHED)
 
 

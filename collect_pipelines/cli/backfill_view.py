@@ -25,7 +25,7 @@ def estimate_words(one: "Estimate") -> str:
         "quota": "from the receiver's usual quota",
         "none": "",
     }[one.basis]
-    calls = "" if one.calls is None else f", about {count(one.calls, 'call', 'calls')}"
+    calls = "" if not one.calls else f", about {count(one.calls, 'call', 'calls')}"
     begin = f"{count(one.entries, 'entry', 'entries')} in about {count(one.batches, 'batch', 'batches')}{calls}"
     if one.seconds is None:
         return f"{begin}. How long it takes is known when the first batch has landed. Live responses go first."

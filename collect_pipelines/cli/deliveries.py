@@ -12,14 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DOUBTFUL", "delivery_steps", "read_deliveries"]
 
-# What its letter says became of the entry in the batch that failed with it.
-LETTERS = {
-    "waiting": "set aside",
-    "open": "dead-lettered",
-    "redelivered": "set aside",
-    "superseded": "set aside",
-    "discarded": "discarded",
-}
 DOUBTFUL = "may have been delivered"
 TRIED = {"postponed": "try later", "unknown": "no clear answer"}  # other outcomes of an attempt are said as they are
 
@@ -54,8 +46,8 @@ def delivery_steps(deliveries: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]
 
 
 def _outcome(one: "BatchTrace", held: bool) -> str:
-    if one.letter is not None:
-        return LETTERS[one.letter]
+    if one.fate is not None:
+        return one.fate
     if held:
         return "quarantined"  # the batch counts the entry and leaves it out
     if not one.sent:

@@ -56,7 +56,7 @@ def list_command(settings: Settings, form: str | None, integration: str | None, 
     emit(
         {"quarantined": quarantined, "dead_letters": letters},
         as_json=as_json,
-        headings=("form", "id", "revision", "position", "state", "held by", "since (UTC)", "attempts", "next attempt (UTC)", "reason"),
+        headings=("form", "id", "revision", "position", "state", "held by", "since (UTC)", "retries", "next attempt (UTC)", "reason"),
         rows=[*map(_quarantined, quarantined), *map(letter_row, letters)],
         empty="Nothing is held back.",
     )

@@ -74,17 +74,21 @@ def list_command(settings: Settings, form: str | None, kind: str | None, as_json
 @json_option
 @pass_settings
 def show(settings: Settings, name: str, organization: str, as_json: bool) -> None:
-    """Show one integration: configuration, state and ledger."""
+    """Show one integration: configuration, state, breaker and ledger."""
     with transaction(settings) as connection:
+        from collect_pipelines.store.breakers import breaker_of
         from collect_pipelines.store.integrations import find_integration
         from collect_pipelines.store.ledger import ledger
 
         found = find_integration(connection, name, organization)
+        breaker = breaker_of(connection, found.integration_id)
         row = next((asdict(one) for one in ledger(connection, found.form_id) if one.integration == found.name), None)
     if as_json:
-        print_json({"integration": found, "ledger": row})
+        print_json({"integration": found, "breaker": breaker, "ledger": row})
         return
-    print_facts(asdict(found) | {name: json.dumps(getattr(found, name), ensure_ascii=False) for name in ("config", "mapping")})
+    documents = {name: json.dumps(getattr(found, name), ensure_ascii=False) for name in ("config", "mapping")}
+    failing = {"breaker": breaker.state.replace("_", "-"), "failing since": breaker.since, "last error": breaker.error}
+    print_facts(asdict(found) | documents | failing)
     if row:
         names = ("accepted", "delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")
         print_facts({name.replace("_", " "): row[name] for name in names} | {"oldest pending": ago(row["oldest_pending_seconds"])})

@@ -67,7 +67,7 @@ def letter_facts(one: "StoredDeadLetter") -> dict[str, Any]:
     facts: dict[str, Any] = {"held by": one.integration, "response": one.response_id, "revision": one.revision, "position": one.position}
     facts |= {"state": STATES.get(one.state, one.state), "since": one.created_at, "reason": one.reason}
     facts |= {"beware": f"it {DOUBTFUL}"} if one.unknown else {}
-    facts |= {"batch": one.batch_no, "attempts": one.attempts}
+    facts |= {"batch": one.batch_no, "retries": one.attempts}
     facts |= {"next attempt": one.next_attempt_at} if one.next_attempt_at is not None else {}
     return facts | ({"decided": one.decided_at, "by": one.decided_by} if one.decided_at is not None else {})
 

@@ -68,11 +68,12 @@ def command(
         with database.begin() as connection:
             integration, first, through, chosen = _meant(connection, name, organization, response_id, positions, since)
             from collect_pipelines import plugins
+            from collect_pipelines.store.backfills import replayable
             from collect_pipelines.sync.backfill_estimate import estimate_of
 
             kind = plugins.load(plugins.DESTINATIONS, integration.kind)
-            last = integration.cursor if through is None else min(through, integration.cursor)
-            estimate = estimate_of(connection, integration, kind, max(last - first + 1, 0) if chosen is None else len(chosen))
+            entries = replayable(connection, integration.integration_id, first, through, chosen)
+            estimate = estimate_of(connection, integration, kind, entries)
         if not as_json:
             append_only = integration.mapping.get("mode") == "append_only"
             say(f"{estimate_words(estimate)} {APPENDED if append_only else GUARANTEES[kind.guarantee]}")

@@ -26,15 +26,6 @@ USUAL_PAGE = 100
 PAGE_BYTES = 8 * 1024 * 1024  # a page of 1,000 responses of 1 MiB each would be more than the process has
 STEP = 20  # entries read at a time, for the same reason
 
-# What the dead letter of an entry says became of it in the batch that failed with it.
-LETTERS = {
-    "waiting": "set-aside",
-    "open": "dead-lettered",
-    "redelivered": "set-aside",
-    "superseded": "set-aside",
-    "discarded": "discarded",
-}
-
 Found = TypeVar("Found", StoredEntry, StoredRejection)
 
 
@@ -161,7 +152,7 @@ def _deliveries(trace: BatchTrace) -> list[dict[str, Any]]:
     tried = [one for one in trace.history if one.error is not None and one.outcome != "landed"]
     events += [{"at": one.at, "event": "tried", **batch, "outcome": one.outcome, "error": one.error} for one in tried]
     if trace.state not in ("planned", "replaced"):
-        word = trace.state if trace.letter is None else LETTERS[trace.letter]
+        word = trace.state if trace.fate is None else trace.fate.replace(" ", "-")
         at = trace.landed_at or trace.last_attempt_at or trace.planned_at
         events.append({"at": at, "event": word, **batch, "attempts": trace.attempts, "error": trace.reason or trace.error})
     return events

@@ -6,12 +6,24 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
-from collect_pipelines.errors import NotFound
+from collect_pipelines.errors import Conflict, NotFound
+from collect_pipelines.store.batches import OPEN
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.stretches import Stretch, without
-from collect_pipelines.store.tables import backfill, form, integration, organization
+from collect_pipelines.store.tables import backfill, batch, form, integration, organization
 
-__all__ = ["UNFINISHED", "Backfill", "BackfillState", "current_backfill", "find_backfill", "list_backfills", "owed", "sent", "unsent"]
+__all__ = [
+    "UNFINISHED",
+    "Backfill",
+    "BackfillState",
+    "current_backfill",
+    "find_backfill",
+    "list_backfills",
+    "owed",
+    "require_none_unfinished",
+    "sent",
+    "unsent",
+]
 
 BackfillState = Literal["active", "paused", "cancelled", "done"]
 UNFINISHED = ("active", "paused")
@@ -91,6 +103,22 @@ def unsent(connection: Connection, integration_id: int) -> list[Stretch]:
     """What `start` left out and no backfill has sent so far, in order."""
     start: int = connection.execute(select(integration.c.start_position).where(integration.c.integration_id == integration_id)).scalar_one()
     return without([(1, start)], sent(connection, integration_id))
+
+
+def require_none_unfinished(connection: Connection, integration_id: int, name: str) -> None:
+    """Raises Conflict, naming it, while a backfill of the integration is under way, paused, or has a batch on its way."""
+    for other in list_backfills(connection, integration_id, unfinished=True):
+        if other.purpose == "backfill":
+            raise Conflict(
+                f"{name} has a backfill already: number {other.backfill_id}, {other.state}.",
+                fix=f"See `collect backfill show {name}`; resume it, or cancel it first: what it sent stays sent.",
+            )
+    # A cancelled one may still have a batch on its way: which positions are left is known when that has landed.
+    sending = select(batch.c.batch_no).where(
+        batch.c.integration_id == integration_id, batch.c.purpose == "backfill", batch.c.state.in_(OPEN)
+    )
+    if (number := connection.execute(sending).scalar()) is not None:
+        raise Conflict(f"Batch {number} of the backfill of {name} that was cancelled is still being sent.", fix="Try again in a minute.")
 
 
 _BACKFILLS = (

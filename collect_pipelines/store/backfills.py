@@ -12,8 +12,17 @@ from sqlalchemy import Connection, func, null, select, update
 
 from collect_pipelines.errors import Conflict, NotFound
 from collect_pipelines.store.audit import record_audit
-from collect_pipelines.store.backfill_records import UNFINISHED, Backfill, BackfillState, find_backfill, list_backfills, owed, sent, unsent
-from collect_pipelines.store.batches import OPEN, Counts
+from collect_pipelines.store.backfill_records import (
+    UNFINISHED,
+    Backfill,
+    BackfillState,
+    find_backfill,
+    owed,
+    require_none_unfinished,
+    sent,
+    unsent,
+)
+from collect_pipelines.store.batches import Counts
 from collect_pipelines.store.database import ring
 from collect_pipelines.store.stretches import entries_in, without
 from collect_pipelines.store.tables import backfill, batch, form, integration
@@ -25,7 +34,7 @@ __all__ = [
     "cancel_backfill",
     "live_first",
     "pause_backfill",
-    "require_none_unfinished",
+    "replayable",
     "resume_backfill",
     "settle_backfill",
 ]
@@ -90,11 +99,27 @@ def begin_replay(
     some of it out and no backfill sent it: those have never been sent.
     """
     row = _lock(connection, integration_id)
+    first, last, chosen = _settled(connection, row, first, through, positions)
+    return _insert(connection, integration_id, "replay", first, last, chosen, actor, last - first + 1 if chosen is None else len(chosen))
+
+
+def replayable(
+    connection: Connection, integration_id: int, first: int, through: int | None = None, positions: Sequence[int] | None = None
+) -> int:
+    """How many entries `begin_replay` would send again. Raises as it does."""
+    first, last, chosen = _settled(connection, _lock(connection, integration_id), first, through, positions)
+    return last - first + 1 if chosen is None else len(chosen)
+
+
+def _settled(
+    connection: Connection, row: Any, first: int, through: int | None, positions: Sequence[int] | None
+) -> tuple[int, int, list[int] | None]:
+    """The stretch of a replay, and the positions of it if only some are meant."""
     last = row.cursor if through is None else min(through, row.cursor)
     chosen = None if positions is None else sorted({one for one in positions if first <= one <= last})
     if last < first or chosen == []:
         raise NotFound(f"{row.name} has settled nothing of that yet: it stands at position {row.cursor}.", fix="Nothing: it is sent soon.")
-    never = [(max(a, first), min(b, last)) for a, b in unsent(connection, integration_id) if a <= last and b >= first]
+    never = [(max(a, first), min(b, last)) for a, b in unsent(connection, row.integration_id) if a <= last and b >= first]
     if chosen is not None:
         never = [(one, one) for one in chosen if any(a <= one <= b for a, b in never)]
     if never:
@@ -103,9 +128,7 @@ def begin_replay(
             f"{row.name} has never been sent position {named}: it began at {row.start_position + 1}, so there is nothing to repeat.",
             fix=f"To send them: collect backfill start {row.name}",
         )
-    if chosen is not None:
-        first, last = chosen[0], chosen[-1]
-    return _insert(connection, integration_id, "replay", first, last, chosen, actor, last - first + 1 if chosen is None else len(chosen))
+    return (first, last, None) if chosen is None else (chosen[0], chosen[-1], chosen)
 
 
 def settle_backfill(connection: Connection, backfill_id: int, through: int, counts: Counts, seconds: float) -> None:
@@ -173,22 +196,6 @@ def _lock(connection: Connection, integration_id: int) -> Any:
     if row is None:
         raise NotFound(f"There is no integration number {integration_id}.", fix="`collect integrations list` shows them.")
     return row
-
-
-def require_none_unfinished(connection: Connection, integration_id: int, name: str) -> None:
-    """Raises Conflict, naming it, while a backfill of the integration is under way, paused, or has a batch on its way."""
-    for other in list_backfills(connection, integration_id, unfinished=True):
-        if other.purpose == "backfill":
-            raise Conflict(
-                f"{name} has a backfill already: number {other.backfill_id}, {other.state}.",
-                fix=f"See `collect backfill show {name}`; resume it, or cancel it first: what it sent stays sent.",
-            )
-    # A cancelled one may still have a batch on its way: which positions are left is known when that has landed.
-    sending = select(batch.c.batch_no).where(
-        batch.c.integration_id == integration_id, batch.c.purpose == "backfill", batch.c.state.in_(OPEN)
-    )
-    if (number := connection.execute(sending).scalar()) is not None:
-        raise Conflict(f"Batch {number} of the backfill of {name} that was cancelled is still being sent.", fix="Try again in a minute.")
 
 
 def _insert(

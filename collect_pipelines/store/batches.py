@@ -188,8 +188,7 @@ def begin_attempt(connection: Connection, batch_: StoredBatch, lease: Lease) -> 
         "unknown": batch.c.unknown | (batch.c.state == "sending"),
         "last_attempt_at": func.clock_timestamp(),
     }
-    if _died(batch_):
-        values["history"] = told(batch_, "lost", "Its worker was killed or lost touch with Postgres.", 0.0)
+    values |= lost_attempt(batch_)
     row = connection.execute(update(batch).where(*unclosed(batch_)).values(values).returning(batch)).one_or_none()
     if row is None:
         raise LeaseLost(f"Batch {batch_.batch_no} of integration {batch_.integration_id} is settled already.")
@@ -222,11 +221,13 @@ def told(batch_: StoredBatch, outcome: str, error: str | None, seconds: float) -
     return literal(batch_.history[1 - HISTORY_ATTEMPTS :], JSONB).op("||")(func.jsonb_build_array(entry))
 
 
-def _died(batch_: StoredBatch) -> bool:
-    """Whether its last attempt was begun and never ended."""
+def lost_attempt(batch_: StoredBatch) -> dict[str, Any]:
+    """The history with the last attempt in it, where that was begun and never ended; else nothing to change."""
     if batch_.state != "sending" or batch_.last_attempt_at is None:
-        return False
-    return not batch_.history or datetime.fromisoformat(batch_.history[-1]["at"]) < batch_.last_attempt_at
+        return {}
+    if batch_.history and datetime.fromisoformat(batch_.history[-1]["at"]) >= batch_.last_attempt_at:
+        return {}
+    return {"history": told(batch_, "lost", "Its worker was killed or lost touch with Postgres.", 0.0)}
 
 
 def _stored(row: Any) -> StoredBatch:

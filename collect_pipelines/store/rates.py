@@ -67,6 +67,11 @@ def pace_of(connection: Connection, backfill_id: int) -> Pace | None:
 
 
 def _fit(value: ColumnElement[float], rows: ColumnElement[int]) -> tuple[ColumnElement[float], ColumnElement[float]]:
-    """A share per batch and a share per row, neither below zero, by least squares."""
-    slope = func.greatest(func.coalesce(func.regr_slope(value, rows), 0.0), 0.0)
+    """
+    A share per batch and a share per row, neither below zero, by least squares.
+
+    The share per row is believed as far as rows explain what batches took: that of a few small batches is chance, and 20,000 rows at
+    such a price would be anything.
+    """
+    slope = func.greatest(func.coalesce(func.regr_slope(value, rows) * func.regr_r2(value, rows), 0.0), 0.0)
     return func.greatest(func.avg(value) - slope * func.avg(rows), 0.0), slope

@@ -1,16 +1,26 @@
 """Where an entry of a log went: every batch that covers it, with every attempt, and no row per delivery anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, any_, literal, select
 
 from collect_pipelines.model import BatchState, Purpose
 from collect_pipelines.store.tables import batch, dead_letter, integration
 
-__all__ = ["BatchTrace", "Tried", "batches_of"]
+__all__ = ["BatchTrace", "Fate", "Tried", "batches_of"]
+
+Fate = Literal["set aside", "dead-lettered", "discarded", "superseded"]
+FATES: dict[str, Fate] = {
+    "waiting": "set aside",
+    "open": "dead-lettered",
+    "redelivered": "set aside",
+    "superseded": "set aside",
+    "discarded": "discarded",
+}
+"""State of an entry's letter -> what became of the entry in the batch that last failed with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class BatchTrace:
     last_attempt_at: datetime | None
     landed_at: datetime | None
     error: str | None
+    fate: Fate | None
+    """What became of the entry, where it was not what became of the batch."""
     letter: str | None
     """State of the entry's dead letter when this batch is the one that last failed with it."""
     reason: str | None
@@ -60,8 +72,9 @@ class BatchTrace:
 def batches_of(connection: Connection, form_id: int, position: int) -> list[BatchTrace]:
     """The batches that cover this entry, by integration and in the order they were planned; none where it is still pending."""
     rows = [*connection.execute(_live(form_id, position)), *connection.execute(_others(form_id, position))]
+    rows.sort(key=lambda row: (row.integration_id, row.batch_no))
     letters = _letters(connection, form_id, position)
-    return sorted((_trace(row, position, letters) for row in rows), key=lambda one: (one.integration_id, one.batch_no))
+    return [_trace(row, position, letters.get(row.integration_id), rows[place + 1 :]) for place, row in enumerate(rows)]
 
 
 def _live(form_id: int, position: int) -> Select[Any]:
@@ -87,14 +100,28 @@ def _others(form_id: int, position: int) -> Select[Any]:
     return query.where(integration.c.form_id == form_id, again, batch.c.from_position <= position, batch.c.to_position >= position, whole)
 
 
-def _letters(connection: Connection, form_id: int, position: int) -> dict[tuple[int, int], Any]:
+def _letters(connection: Connection, form_id: int, position: int) -> dict[int, Any]:
+    """The entry's letters by integration; each has one at most."""
     query = select(dead_letter).join(integration, integration.c.integration_id == dead_letter.c.integration_id)
     rows = connection.execute(query.where(integration.c.form_id == form_id, dead_letter.c.position == position))
-    return {(row.integration_id, row.batch_no): row for row in rows}
+    return {row.integration_id: row for row in rows}
 
 
-def _trace(row: Any, position: int, letters: Mapping[tuple[int, int], Any]) -> BatchTrace:
-    letter = letters.get((row.integration_id, row.batch_no))
+def _fate(row: Any, letter: Any, after: Sequence[Any]) -> Fate | None:
+    if letter is not None and letter.batch_no == row.batch_no:
+        return FATES[letter.state]
+    if row.state not in ("landed", "parked"):
+        return None
+    following = next((one for one in after if one.integration_id == row.integration_id), None)
+    if following is not None and following.purpose == "retry":
+        return "set aside"  # only what was not delivered is retried; its letter tells of the last time only
+    left_out = row.purpose == "retry" and following is None and letter is not None and letter.state == "superseded"
+    return "superseded" if left_out else None
+
+
+def _trace(row: Any, position: int, known: Any, after: Sequence[Any]) -> BatchTrace:
+    """known: the entry's letter. after: the batches that follow."""
+    letter = known if known is not None and known.batch_no == row.batch_no else None
     return BatchTrace(
         integration_id=row.integration_id,
         integration=row.name,
@@ -113,6 +140,7 @@ def _trace(row: Any, position: int, letters: Mapping[tuple[int, int], Any]) -> B
         last_attempt_at=row.last_attempt_at,
         landed_at=row.landed_at,
         error=row.error,
+        fate=_fate(row, known, after),
         letter=None if letter is None else letter.state,
         reason=None if letter is None else letter.reason,
         unknown=letter is not None and letter.unknown,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from collect_pipelines.store.backfill_records import Backfill, list_backfills, owed
+from collect_pipelines.store.backfill_records import UNFINISHED, Backfill, list_backfills, owed
 from collect_pipelines.store.batches import open_batch
 from collect_pipelines.store.forms import form_by_id
 from collect_pipelines.store.integrations import Integration, integration_by_id
@@ -16,6 +16,8 @@ from collect_pipelines.store.stretches import entries_in
 __all__ = ["Progress", "progress_of"]
 
 QUOTA_SHARE = 0.5  # waiting for quota longer than working: the quota decides
+VALIDATION = "validation"  # the name of its lane
+NOBODY = "nobody {does} now: collect up begins within a minute where it runs; else start it, or run collect sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +31,44 @@ class Progress:
     per_second: float | None
     """Entries, over its latest batches, pauses between them included; None before the first has landed."""
     left_seconds: float | None
-    """At this rate; None while it is not known, or it does not go on."""
+    """At this rate; None while it is not known, or it stands."""
     limiter: str | None
     """What decides how fast it goes, or why it stands, in words; None when it is over."""
 
 
 def progress_of(connection: Connection, backfill: Backfill, now: datetime | None = None) -> Progress:
     """How it stands now."""
-    remaining = entries_in(owed(connection, backfill)) if backfill.state in ("active", "paused") else 0
+    now = now or datetime.now(UTC)
     pace = pace_of(connection, backfill.backfill_id)
     rate = None if pace is None else pace.entries / max((pace.landed_at - pace.began_at).total_seconds(), 1e-3)
-    goes_on = backfill.state == "active"
-    left = remaining / rate if rate and goes_on else None
-    limiter = _limiter(connection, backfill, pace, now or datetime.now(UTC)) if backfill.state in ("active", "paused") else None
+    if backfill.state not in UNFINISHED:
+        return Progress(backfill, backfill.settled, 0, rate, None, None)
+    remaining = entries_in(owed(connection, backfill))
+    integration = integration_by_id(connection, backfill.integration_id)
+    stands = _standstill(connection, backfill, integration, now)
+    left = remaining / rate if rate and stands is None else None
+    limiter = stands or _turn(connection, backfill, integration) or _speed(pace)
     return Progress(backfill, backfill.settled + remaining, remaining, rate, left, limiter)
 
 
-def _limiter(connection: Connection, backfill: Backfill, pace: Pace | None, now: datetime) -> str:
+def _standstill(connection: Connection, backfill: Backfill, integration: Integration, now: datetime) -> str | None:
+    """Why nothing of it is sent for now."""
     if backfill.state == "paused":
         return f"it is paused; collect backfill resume {backfill.integration} goes on"
-    integration = integration_by_id(connection, backfill.integration_id)
     if integration.state != "active":
         reason = f": {integration.reason}" if integration.reason else ""
         return f"the integration is {integration.state}{reason}"
     validated = form_by_id(connection, integration.form_id).validated_through
     if validated < integration.start_position:
-        return f"validation comes first: it is at position {validated} of {integration.start_position}"
-    if not any(lease.owner is not None and lease.expires_at > now for lease in list_leases(connection, f"lane:{integration.kind}")):
-        return "nobody delivers: start collect up, or run collect sync"
-    return _waiting(connection, integration, now) or _turn(connection, backfill, integration, validated) or _speed(pace)
+        first = f"validation comes first: it is at position {validated} of {integration.start_position}"
+        return first if _at_work(connection, VALIDATION, now) else f"{first}, and {NOBODY.format(does='validates')}"
+    if not _at_work(connection, integration.kind, now):
+        return NOBODY.format(does="delivers")
+    return _waiting(connection, integration, now)
+
+
+def _at_work(connection: Connection, lane: str, now: datetime) -> bool:
+    return any(lease.owner is not None and lease.expires_at > now for lease in list_leases(connection, f"lane:{lane}"))
 
 
 def _waiting(connection: Connection, integration: Integration, now: datetime) -> str | None:
@@ -69,11 +80,13 @@ def _waiting(connection: Connection, integration: Integration, now: datetime) ->
     return f"the receiver; next attempt in {(integration.next_attempt_at - now).total_seconds():.0f} s{why}"
 
 
-def _turn(connection: Connection, backfill: Backfill, integration: Integration, validated: int) -> str | None:
+def _turn(connection: Connection, backfill: Backfill, integration: Integration) -> str | None:
     """What goes before it."""
+    validated = form_by_id(connection, integration.form_id).validated_through
     if integration.cursor < validated:
         # Promise 9: a backfill never delays live responses
-        return f"live responses go first: {validated - integration.cursor} are waiting"
+        waiting = validated - integration.cursor
+        return f"live responses go first: {waiting} {'is' if waiting == 1 else 'are'} waiting"
     for other in list_backfills(connection, backfill.integration_id, unfinished=True):
         before = (other.purpose == "replay", -other.backfill_id) > (backfill.purpose == "replay", -backfill.backfill_id)
         if other.state == "active" and before:

@@ -11,12 +11,24 @@ from collect_pipelines.store.backfill_records import find_backfill
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import set_integration_state
 from collect_pipelines.store.leases import take_lease
-from collect_pipelines.sync.backfill_progress import progress_of
+from collect_pipelines.store.rates import measured_rate
+from collect_pipelines.sync.backfill_progress import NOBODY, progress_of
 from tests.integration.backlog_tools import Commands, Old, append
 from tests.integration.sync_tools import one_database
 
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
+
+
+LANDED = """
+insert into collect.batch (integration_id, batch_no, from_position, to_position, form_version, digest, epoch, state, purpose, backfill_id,
+    delivered, planned_at, landed_at)
+values (:integration, 1, 1, 20, 1, 'd', 1, 'landed', 'backfill', :backfill, 20, '2030-01-01T10:00:00Z', '2030-01-01T10:00:10Z') returning 1
+"""
+MEASURED = """
+insert into collect.batch (integration_id, batch_no, from_position, to_position, form_version, digest, epoch, state, delivered, rows, seconds)
+values (:integration, :number, :number, :number, 1, 'd', 1, 'landed', 1, :rows, :seconds) returning 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +83,10 @@ def test_nothing_is_begun_where_nothing_was_left_out(it: Old, run: Commands) -> 
     run("sync", "--form", it.form, "--destination", "warehouse")
     told = run("backfill", "start", it.name, "--yes", code=4).stderr
     run("backfill", "show", "nobody", code=4)
+    other = run("backfill", "show", it.name, "--id", "1000000", code=4).stderr
 
-    assert "collect replay" in told
+    assert f"collect replay {it.name} --since" in told
+    assert f"collect backfill list {it.name} --all" in other
     assert it.counted() == {"delivered": 40}
 
 
@@ -109,12 +123,50 @@ def test_the_limiter_in_force_is_said_in_words(it: Old, run: Commands) -> None:
         set_integration_state(connection, it.id, "blocked", "The key was revoked.", "Make another.")
     blocked = limiter(it, number)
 
-    assert alone == "nobody delivers: start collect up, or run collect sync"
+    assert alone == NOBODY.format(does="delivers")
     assert working == "the receiver's own speed"
-    assert live == "live responses go first: 1 are waiting"
+    assert live == "live responses go first: 1 is waiting"
     # beyond the lane's lease nobody would deliver any more, which is said first
-    assert waiting == "nobody delivers: start collect up, or run collect sync"
+    assert waiting == NOBODY.format(does="delivers")
     assert blocked == "the integration is blocked: The key was revoked."
+
+
+def test_validation_comes_first_and_it_is_said_when_nobody_validates(it: Old) -> None:
+    number = it.begin()
+    it.scalar("update collect.form set validated_through = 7 where form_id = :form returning 1", form=it.form_id)
+    alone = limiter(it, number)
+    with it.database.begin() as connection:
+        take_lease(connection, "lane:validation", "somebody", 3600)
+    working = limiter(it, number)
+
+    assert working == "validation comes first: it is at position 7 of 40"
+    assert alone == f"{working}, and {NOBODY.format(does='validates')}"
+
+
+def test_what_stands_has_a_rate_and_no_time_left(it: Old, run: Commands) -> None:
+    number = it.begin()
+    it.scalar(LANDED, backfill=number)
+    with it.database.begin() as connection:
+        take_lease(connection, "lane:warehouse", "another", 3600)
+        goes = progress_of(connection, find_backfill(connection, number))
+        stands = progress_of(connection, find_backfill(connection, number), datetime(2200, 1, 1, tzinfo=UTC))
+
+    assert (goes.per_second, goes.left_seconds) == (2.0, 20.0)
+    assert (stands.per_second, stands.left_seconds) == (2.0, None)
+
+
+def test_a_price_per_row_is_not_read_off_a_few_small_batches(it: Old) -> None:
+    """Whatever small batches cost by chance, a large one is no multiple of that; what large ones did cost is believed."""
+    for number, (rows, seconds) in enumerate([(5, 1.0), (6, 3.0), (7, 1.0), (8, 2.5), (9, 1.9)], start=1):
+        it.scalar(MEASURED, number=number, rows=rows, seconds=seconds)
+    with it.database.begin() as connection:
+        by_chance = measured_rate(connection, "warehouse", it.id)
+    it.scalar(MEASURED, number=6, rows=20_000, seconds=100.0)
+    with it.database.begin() as connection:
+        measured = measured_rate(connection, "warehouse", it.id)
+
+    assert by_chance is not None and by_chance.seconds_per_row < 0.02
+    assert measured is not None and measured.seconds_per_row == pytest.approx(0.005, rel=0.05)
 
 
 def test_watching_ends_with_the_backfill(it: Old, run: Commands) -> None:
@@ -126,7 +178,7 @@ def test_watching_ends_with_the_backfill(it: Old, run: Commands) -> None:
 
 
 def test_a_replay_says_what_it_does_and_does_it(it: Old, run: Commands) -> None:
-    never = run("replay", it.name, "--positions", "3-5", "--yes", code=3).stderr
+    never = run("replay", it.name, "--positions", "3-5", code=3).stderr
     run("backfill", "start", it.name, "--yes")
     run("sync", "--form", it.form, "--destination", "warehouse")
     asked = run("replay", it.name, "--since", "2020-01-01", code=2).stderr

@@ -103,6 +103,37 @@ def test_a_row_that_was_set_aside_is_followed_to_its_retry(database: Database, t
     ]
 
 
+def test_every_batch_that_did_not_deliver_a_row_says_so(database: Database, tmp_path: Path, run: Commands) -> None:
+    it = late(database, tmp_path)
+    it.create("a", "b")
+
+    def rests(batch: Batch) -> Delivery:
+        names = batch.frame["_response_id"].to_list()
+        return Delivery(tuple(Outcome.later("Its number rests.", aside=True) if name == "b" else Outcome.delivered() for name in names))
+
+    for number in (1, 2, 3):
+        it.courier(shelf(after=rests if number < 3 else None), owner=f"courier {number}", wait_scale=0.0).deliver(it.integration_id)
+
+    assert [state for state, _ in steps(run, it, "b")] == ["set aside", "set aside", "delivered"]
+    assert [state for state, _ in steps(run, it, "a")] == ["delivered"]
+
+
+def test_an_attempt_that_was_lost_is_told_where_its_batch_made_way(database: Database, tmp_path: Path, run: Commands) -> None:
+    it = late(database, tmp_path, "a", "b")
+    with database.begin() as connection:
+        begin_backfill(connection, it.integration_id)
+
+    def killed(batch: Batch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        it.courier(shelf(before=killed), owner="killed").deliver(it.integration_id)
+    it.create("c")
+    drain(it.courier(shelf(keyed=True), owner="another"), it)
+
+    assert [state for state, _ in steps(run, it, "b")] == ["lost", "planned anew", "delivered"]
+
+
 def test_no_row_per_delivery_is_kept(database: Database, tmp_path: Path) -> None:
     it = late(database, tmp_path)
     it.create(*(f"r{place}" for place in range(40)))
