@@ -51,10 +51,11 @@ HAS_QUESTIONS = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_dat
 @pass_settings
 def command(settings: Settings, query: str | None, as_json: bool, as_csv: bool, path: Path | None) -> None:
     """
-    Ask the DuckDB warehouse a QUERY in SQL; without one, list the tables, and on a terminal read queries from you.
+    Ask the DuckDB warehouse in SQL; it can change nothing.
 
-    It opens the read copy, so it never delays a load, and it can change nothing, read no other file and fetch no extension.
-    QUERY - reads the query from standard input.
+    Without a QUERY the tables are listed, and on a terminal queries are read from you. QUERY - reads one from standard input.
+
+    It opens the read copy of the file, so it never delays a load; it reads no other file and fetches no extension.
     """
     if as_json and as_csv:
         raise click.UsageError("Choose --json or --csv.")

@@ -1,5 +1,6 @@
 """The warehouse shows one typed row per response: the newest revision, whatever comes twice or late (promises 5 and 6)."""
 
+import gc
 import os
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.destinations.warehouse.database import database
+from collect_pipelines.destinations.warehouse.loads import Load
 from tests.contract.warehouse_fakes import AGE, NAME, batch, column, entry, query, warehouse
 
 ROWS = "SELECT _response_id, _revision, q_name, q_age FROM forms.household ORDER BY 1"
@@ -140,6 +142,16 @@ def test_answers_are_left_neither_in_the_staging_tables_nor_in_the_working_folde
     assert query(path, "SELECT count(*) FROM forms_staging.household") == [(0,)]
     left = [file for file in (path.parent / "warehouse.duckdb.dlt").rglob("*") if file.suffix in {".parquet", ".insert_values", ".sql"}]
     assert left == []
+
+
+def test_loads_do_not_pile_up_rows_in_memory(path: Path) -> None:
+    # dlt keeps a log of the settings it looked up, each with an error, its frames, and so the rows of every load
+    destination = warehouse(path)
+    for number in (1, 2, 3):
+        destination.deliver(batch(entry("r1", number, "Asha", number, revision=number), number=number))
+    gc.collect()
+
+    assert [found for found in gc.get_objects() if isinstance(found, Load)] == []
 
 
 def test_loads_do_not_pile_up_files(path: Path) -> None:
