@@ -1,8 +1,8 @@
-"""What an author says about a destination, and how the suite hands batches to it: as the core does."""
+"""How the suite hands batches to a destination: as the core does."""
 
 import math
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -11,11 +11,10 @@ from collect_pipelines.destinations.interface import Batch, Delivery, Destinatio
 from collect_pipelines.errors import Blocked, DeliveryError, Refused, TryLater
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.testing.destinations.context import FileContext
-from collect_pipelines.testing.destinations.effects import Effect, Shape, Verdict
-from collect_pipelines.testing.destinations.found import effects_in
+from collect_pipelines.testing.destinations.effects import Shape, Verdict
 from collect_pipelines.testing.destinations.log import Entry, SampleLog
 from collect_pipelines.testing.destinations.nursery import Job, Nursery, reference_to
-from collect_pipelines.testing.destinations.stand_in import Reply, Request
+from collect_pipelines.testing.destinations.saying import Saying
 from collect_pipelines.testing.destinations.steps import Action
 from collect_pipelines.testing.destinations.world import World
 from collect_pipelines.testing.samples import every_type_form
@@ -30,50 +29,11 @@ MARGIN_SECONDS = 10.0  # a call that takes longer than it may, by so much, is st
 CHILD_SECONDS = 120.0  # for one delivery in a process of its own, on a busy machine
 
 
-class Asking:
-    """What a suite says about its destination, and how it is driven."""
+class Asking(Saying):
+    """How a suite drives its destination."""
 
-    destination: ClassVar[type[Destination]]
-    """The class under test."""
-    form: ClassVar[FormDefinition | Mapping[str, Any] | None] = None
-    """The form whose responses it gets. Default: one with every question type; keys are `a_text`, `a_phone` and so on."""
-    marked: ClassVar[str] = "a_text"
-    """Key of a text question whose answers can be seen in the receiver: by them the suite knows its responses."""
-    effects_are: ClassVar[Shape | None] = None
-    """`rows` or `events`; unset: rows when it supports upsert."""
-    shows_every_answer: ClassVar[bool] = True
-    """False when only some answers can be seen in the receiver, e.g. those a template names."""
-    longest_text: ClassVar[int] = 150_000
-    """Characters of one answer that arrive whole."""
-    most_interruptions: ClassVar[int] = 20
-    """At how many moments a delivery is interrupted in each scenario, spread over all of them."""
-    most_faults: ClassVar[int] = 6
-    """How many requests of a delivery meet each fault, spread over all of them."""
-    gives_up_seconds: ClassVar[float] = 20.0
-    """The longest a delivery may take when the receiver says nothing."""
-    stands_for: ClassVar[tuple[str, ...]] = ()
-    """Other kinds that this suite speaks for, as they differ in an address only."""
-    installed: ClassVar[bool] = True
-    """False while its entry point is not installed, e.g. for a destination that lives in a test."""
     _nursery: ClassVar[Nursery | None] = None
-
-    def config(self, world: World) -> Mapping[str, Any]:
-        """A configuration for this world: `world.folder`, `world.address`, `world.secret("token")`."""
-        return {}
-
-    def effects(self, world: World) -> Iterable[Effect]:
-        """Everything the receiver holds now. Default: what can be read in the requests it applied and the files in `world.folder`."""
-        return effects_in(world)
-
-    def answer(self, world: World, request: Request) -> Reply:
-        """What the receiver does with a request when nothing goes wrong. `world.state` is its memory."""
-        return Reply(200, {})
-
-    def settings(self, world: World) -> Mapping[str, str]:
-        """Settings of the installation that differ from the defaults."""
-        return {}
-
-    # How it is driven.
+    _made_frames: ClassVar[dict[Any, Any] | None] = None
 
     def skip(self, why: str) -> None:
         """Notes that a requirement does not concern this destination."""
@@ -85,6 +45,7 @@ class Asking:
         if cls._nursery is not None:
             cls._nursery.close()
             cls._nursery = None
+        cls._made_frames = None
 
     @property
     def policies(self) -> tuple[OnDelete, ...]:
@@ -99,7 +60,8 @@ class Asking:
     @contextmanager
     def world(self) -> Iterator[World]:
         """A new world, with an empty receiver."""
-        world = World(SampleLog(self._form, self.marked, self.destination.values), self.answer)
+        log = SampleLog(self._form, self.marked, self.destination.values, rendered=self._rendered)
+        world = World(log, self.answer)
         try:
             world.settings.update(self.settings(world))
             self.config(world)  # secrets and the receiver it asks for exist from the beginning
@@ -262,6 +224,14 @@ class Asking:
             known = self.form if isinstance(self.form, FormDefinition) else None
             known = known or (FormDefinition.model_validate(self.form) if self.form else every_type_form())
             made._made_form = known  # type: ignore[attr-defined]
+        return known
+
+    @property
+    def _rendered(self) -> dict[Any, Any]:
+        made = type(self)
+        known = made.__dict__.get("_made_frames")
+        if known is None:  # of its own: the form and the kind may differ from those of the suite it is made from
+            known = made._made_frames = {}
         return known
 
 

@@ -207,10 +207,9 @@ class FileContext:
 def _write(connection: sqlite3.Connection, note: Note, now: float) -> None:
     """In the place of the line with its key, if the note may stand there."""
     there = connection.execute("select state, first from note where key = ?", (note.key,)).fetchone()
-    over: Sequence[str] | None = getattr(note, "over", None)
-    if there is not None and over is not None and there[0] not in over:
+    if there is not None and note.over is not None and there[0] not in note.over:
         return
-    first = there[1] if there is not None and not getattr(note, "anew", False) else now
+    first = there[1] if there is not None and not note.anew else now
     line = json.dumps({name: getattr(note, name) for name in KEPT})
     connection.execute("replace into note values (?, ?, ?, ?, ?)", (note.key, note.state, note.subject, first, line))
 

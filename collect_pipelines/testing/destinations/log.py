@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collect_pipelines.destinations.interface import META_COLUMNS, Batch, Column
 from collect_pipelines.forms.columns import layout
 from collect_pipelines.forms.definition import FormDefinition, label_in
 from collect_pipelines.model import Operation
 from collect_pipelines.testing.samples import sample_answers
+
+if TYPE_CHECKING:
+    import polars
 
 __all__ = ["Entry", "SampleLog", "again", "mark_of", "marks_in", "response_id"]
 
@@ -69,6 +72,8 @@ class SampleLog:
     integration_id: int = 1
     reference: str = "every_type"
     entries: list[Entry] = field(default_factory=list)
+    rendered: dict[Any, Any] = field(default_factory=dict)
+    """Columns and frames made before, which logs of one form may share: scenarios begin alike."""
     new_question: bool = False
     """True: the form has one question more than at first."""
     batches: int = 0
@@ -112,11 +117,8 @@ class SampleLog:
         return entry
 
     def _batch(self, entries: Sequence[Entry], number: int, more: Mapping[str, Any]) -> Batch:
-        from collect_pipelines.sync.rendering import display_frame, typed_frame
-
         columns = self.columns()
         text = _csv(entries, columns, 1 + self.new_question)
-        frame = (display_frame if self.values == "display" else typed_frame)(text, columns, self.form.languages[0])
         return Batch(
             form=self.reference,
             form_title=label_in(self.form.title, self.form.languages[0], self.reference),
@@ -126,27 +128,36 @@ class SampleLog:
             to_position=entries[-1].position,
             digest=sha256(text).hexdigest(),
             columns=columns,
-            frame=frame,
+            frame=self._frame(text, columns),
             **{"language": self.form.languages[0], **more},
         )
 
+    def _frame(self, text: bytes, columns: tuple[Column, ...]) -> "polars.DataFrame":
+        from collect_pipelines.sync.rendering import display_frame, typed_frame
+
+        if text not in self.rendered:
+            render = display_frame if self.values == "display" else typed_frame
+            self.rendered[text] = render(text, columns, self.form.languages[0])
+        return self.rendered[text].clone()  # type: ignore[no-any-return] # a destination may do what it should not with its own
+
     def columns(self) -> tuple[Column, ...]:
         """The columns of every version so far."""
-        versions = [self.form]
-        if self.new_question:
-            more = {"key": NEW_QUESTION, "type": "text", "label": {"en": "A new one", "hi": "एक नया"}}
-            questions = [question.model_dump(mode="json", exclude_defaults=True) for question in self.form.questions]
-            versions.append(FormDefinition.model_validate({**_plain(self.form), "questions": [*questions, more]}))
-        return layout(versions, self.form.languages[0])
+        if self.new_question not in self.rendered:
+            self.rendered[self.new_question] = layout(self._versions(), self.form.languages[0])
+        found: tuple[Column, ...] = self.rendered[self.new_question]
+        return found
+
+    def _versions(self) -> list[FormDefinition]:
+        if not self.new_question:
+            return [self.form]
+        more = {"key": NEW_QUESTION, "type": "text", "label": {"en": "A new one", "hi": "एक नया"}}
+        plain = self.form.model_dump(mode="json", exclude_defaults=True)
+        return [self.form, FormDefinition.model_validate({**plain, "questions": [*plain["questions"], more]})]
 
 
 def again(batch: Batch, attempt: int) -> Batch:
     """The same batch as it comes after a failure."""
     return replace(batch, attempt=attempt)
-
-
-def _plain(form: FormDefinition) -> dict[str, Any]:
-    return form.model_dump(mode="json", exclude_defaults=True)
 
 
 def _csv(entries: Sequence[Entry], columns: Sequence[Column], version: int) -> bytes:
