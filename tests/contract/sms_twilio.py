@@ -35,6 +35,7 @@ class TwilioStandIn(ThreadingHTTPServer):
         self.look_ups = 0
         self.posts = 0
         self.dealt_with = 0
+        self.token = TOKEN
         self.deaf = False
         """True: questions are answered with 503."""
         self.held: list[dict[str, str]] = []
@@ -160,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"x" * 65_536)
 
     def _allowed(self) -> bool:
-        login = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+        login = base64.b64encode(f"{ACCOUNT}:{self.server.token}".encode()).decode()
         if self.headers.get("Authorization") == f"Basic {login}":
             return True
         self._error(401, 20003, "Authenticate")

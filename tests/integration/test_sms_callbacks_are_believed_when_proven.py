@@ -238,6 +238,30 @@ def test_a_gateway_proves_its_reports_with_a_signature_that_grows_old(front: Ing
     assert (call(200), "+447400123456" in opted_out(database)) == (204, True)
 
 
+def test_stop_counts_however_a_gateway_writes_the_number_and_however_often_it_comes(
+    front: IngestProcess, database: Database, tmp_path: Path
+) -> None:
+    provider = {
+        "kind": "gateway",
+        "url": "https://sms.example.org/send",
+        "callback_secret": "env:GATEWAY_SECRET",
+        "callback_proof": "token",
+    }
+    it = receipts(database, tmp_path, provider, public_url=PUBLIC)
+    seen = []
+    for sender, said in ((RAVI[1:], "STOP"), (RAVI, "START"), (RAVI[1:], "STOP"), ("ravi", "STOP"), (RAVI, "START")):
+        answer = httpx.post(
+            f"{front.base_url}/v1/callbacks/{it.integration_id}/replies",
+            json={"from": sender, "text": said},
+            headers={"Authorization": f"Bearer {SECRET}"},
+            timeout=15,
+        )
+        assert answer.status_code == 204
+        seen.append(RAVI in opted_out(database))
+
+    assert seen == [True, False, True, True, False]
+
+
 def test_nothing_of_a_callback_is_in_the_log(front: IngestProcess, it: Receipts) -> None:
     post(front, f"/v1/callbacks/{it.integration_id}/replies", {"From": RAVI, "Body": "a private word", "MessageSid": "SM9"})
     logged = front.log_path.read_text()

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
+from collect_pipelines.destinations.sms import Sms
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.journal import list_journal
 from tests.contract.sms_desk import ASHA, JOAO, RAVI
 from tests.contract.sms_twilio import TOKEN, TwilioStandIn, twilio
 from tests.integration.backlog_tools import Commands
@@ -225,17 +226,49 @@ def test_edits_and_replays_send_nothing_again(database: Database, tmp_path: Path
     assert sum(it.accounted().values()) == 2 and "pending" not in it.accounted()
 
 
-def test_numbers_and_texts_are_in_no_table_but_the_log(database: Database, tmp_path: Path, server: TwilioStandIn) -> None:
-    it = receipts(database, tmp_path, server.provider())
-    it.respond("asha-canary")
-    server.faults.append(21211)
-    it.deliver()
-    with database.begin() as connection:
-        lines = list_journal(connection, it.integration_id)
-    kept = str(lines) + str(it.letters()) + str([it.batch(column) for column in ("history", "error", "state")])
+def test_numbers_and_texts_are_in_no_table_but_the_log_and_the_opt_outs(database: Database, tmp_path: Path, server: TwilioStandIn) -> None:
+    it = receipts(database, tmp_path, server.impatient(), most_per_day=4)
+    run = Commands(database.url, tmp_path)
+    canary, opted = "+919123456780", "+919123456781"
+    run("sms", "opt-out", "add", opted)
+    it.respond(canary=canary, quaver=canary, opted=opted, nowhere="91234567", other="+919123456782", more="+919123456783")
+    server.faults.extend((21211, "hang after"))
+    for _ in range(3):
+        it.deliver()
+        it.hurry()
+    states = set(it.states("canary", "quaver", "opted", "nowhere").values())
+    kept = contents(database)
 
-    assert (lines[0].state, it.letters()[0].unknown) == ("refused", False)
-    assert ASHA not in kept and ASHA[3:] not in kept and "Thank you" not in kept
+    assert states == {"refused", "sent", "suppressed"}
+    # partitions of the log have a number behind their name
+    assert {table.rstrip("_0123456789") for table, rows in kept.items() if "912345678" in rows} == {"response", "opt_out"}
+    assert "Thank you quaver" in server.texts() and "Thank you quaver" not in str(kept), "the text is at the provider, nowhere else"
+    run("sms", "opt-out", "remove", opted)
+
+
+def contents(database: Database) -> dict[str, str]:
+    """All that is in each table."""
+    with database.begin() as connection:
+        tables = connection.execute(text("select tablename from pg_tables where schemaname = 'collect'")).scalars().all()
+        return {table: str(connection.execute(text(f'select one::text from collect."{table}" one')).scalars().all()) for table in tables}
+
+
+def test_a_secret_that_was_changed_counts_from_the_next_batch_on(database: Database, tmp_path: Path) -> None:
+    with twilio() as server:
+        it = receipts(database, tmp_path, server.provider(auth_token=f"file:{tmp_path / 'token'}"))
+        (tmp_path / "token").write_text(TOKEN)
+        courier = it.courier(Sms)
+        ended = []
+        for name, token in (("asha", TOKEN), ("ravi", "a-new-token")):
+            (tmp_path / "token").write_text(token)
+            server.token = token
+            it.respond(name)
+            report = courier.deliver(it.integration_id)
+            ended.append(report and report.outcome)
+        courier.close()
+
+    assert ended == ["delivered", "delivered"]
+    assert server.texts() == ["Thank you asha", "Thank you ravi"]
 
 
 def test_a_configuration_that_does_not_fit_the_form_is_refused_when_it_is_saved(database: Database, tmp_path: Path) -> None:

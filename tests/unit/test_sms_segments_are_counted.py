@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collect_pipelines.destinations.sms import callbacks, segments, template, wording
+from collect_pipelines.destinations.sms import callbacks, numbers, segments, template, wording
 from collect_pipelines.destinations.sms.segments import EXTENSION, GSM7, count, fitting, printable
 
 # Written down from the tables of TS 23.038 (6.2.1 and 6.2.1.1) by code point, in another way than the module has them.
@@ -90,6 +90,13 @@ def test_a_text_is_cut_as_late_as_it_may_be_and_not_within_a_word() -> None:
     assert count(fitting("x" * 500, 2)).left == 0
 
 
+def test_a_text_is_cut_between_what_readers_see_as_characters() -> None:
+    for letters in ("कि", "की", "क्ष", "हाँ", "👍🏽", "👩\u200d🌾", "e\u0301"):
+        for room in range(20):
+            kept = fitting("x" * room + letters * 70, 1).removesuffix("...").lstrip("x")
+            assert kept == letters * (len(kept) // len(letters)), letters
+
+
 @given(st.text(max_size=60))
 def test_what_phones_would_not_show_is_gone(text: str) -> None:
     shown = printable(text)
@@ -104,7 +111,7 @@ def test_an_answer_cannot_look_like_another_message() -> None:
     assert printable("क्\u200dष 👩\u200d🌾") == "क्\u200dष 👩\u200d🌾", "joiners are part of letters and emoji"
 
 
-@pytest.mark.parametrize("module", [callbacks, segments, template, wording])
+@pytest.mark.parametrize("module", [callbacks, numbers, segments, template, wording])
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
 
