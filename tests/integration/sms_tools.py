@@ -1,6 +1,5 @@
 """What the tests of SMS receipts through the real core share. `python -m tests.integration.sms_tools ...` are workers to be killed."""
 
-import json
 import os
 import secrets
 import signal
@@ -112,8 +111,19 @@ def killed_at(url: str, folder: Path, integrations: list[int]) -> None:
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"{moment}: it never came"
 
 
-def work(url: str, folder: Path, owner: str, integration: int) -> None:
-    """Delivers until nothing is sent any more."""
+def work(url: str, folder: Path, integration: int, workers: int) -> None:
+    """So many processes, forked like those above, each delivering until nothing is sent any more."""
+    children = []
+    for number in range(workers):
+        children.append(os.fork())
+        if children[-1] == 0:
+            _deliver_all(url, folder, f"worker-{number}", integration)
+            os._exit(0)
+    ended = [os.waitpid(child, 0)[1] for child in children]
+    assert not any(ended), f"{ended}: statuses of the workers"
+
+
+def _deliver_all(url: str, folder: Path, owner: str, integration: int) -> None:
     database = Database(url)
     courier = _courier(database, folder, owner)
     idle = 0
@@ -123,7 +133,6 @@ def work(url: str, folder: Path, owner: str, integration: int) -> None:
         with database.begin() as connection:
             if integration_by_id(connection, integration).next_attempt_at is not None:
                 break
-    print(json.dumps({"owner": owner}))
 
 
 def _courier(database: Database, folder: Path, owner: str) -> Courier:
@@ -150,4 +159,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "killed":
         killed_at(sys.argv[2], Path(sys.argv[3]), [int(text) for text in sys.argv[4:]])
     else:
-        work(sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
+        work(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
