@@ -38,7 +38,7 @@ def tell(database: Database, folder: Path, data: st.DataObject, steps: int) -> N
 
 
 @given(st.data())
-@settings(max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate], **UNBOUNDED)
+@settings(max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate], **UNBOUNDED)
 def test_the_ledger_adds_up_after_every_step_and_nothing_is_lost_in_the_end(database: Database, folder: Path, data: st.DataObject) -> None:
     tell(database, folder, data, steps=20)
 

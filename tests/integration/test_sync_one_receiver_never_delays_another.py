@@ -45,8 +45,7 @@ class Trouble:
             raise TryLater("Nobody listens.", after=0.0, unknown=self.how == "hanging")
 
 
-@pytest.mark.parametrize("how", ["dead", "slow", "hanging"])
-@pytest.mark.parametrize("lanes", [1, 2], ids=["one lane", "a lane each"])
+@pytest.mark.parametrize(("how", "lanes"), [("dead", 2), ("slow", 1), ("hanging", 1), ("hanging", 2)])
 def test_d2_gets_everything_while_d1_is_in_trouble_and_d1_gets_all_of_it_later(
     database: Database, tmp_path: Path, how: str, lanes: int
 ) -> None:
