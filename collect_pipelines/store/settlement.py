@@ -134,6 +134,8 @@ def replace_batch(
 
 def _covered(connection: Connection, batch_: StoredBatch, moved: Mapping[str, int]) -> Mapping[str, int]:
     """The same, with what was never delivered taken from where a mapping that was changed since had put it."""
+    if moved.get("delivered", 0) >= 0:
+        return moved
     query = select(integration.c.delivered).where(integration.c.integration_id == batch_.integration_id)
     missing = -min(connection.execute(query).scalar_one() + moved.get("delivered", 0), 0)
     if not missing:

@@ -27,6 +27,8 @@ def next_piece(connection: Connection, integration: Integration, destination: De
     stretch of those it returns None although there is more; the next call goes on from there.
     most_rows: a bound below the destination's own.
     """
+    if current_backfill(connection, integration.integration_id) is None:
+        return None  # as nearly always, so it is asked first
     validated = form_by_id(connection, integration.form_id).validated_through
     if validated < integration.start_position:
         return None  # an older entry may have been replaced by one that nobody has judged yet
