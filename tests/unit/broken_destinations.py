@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from collect_pipelines.destinations.interface import Batch, Delivery, Destination, DestinationConfig, Note, Outcome, ProbeReport
 from collect_pipelines.errors import Blocked, DeliveryError, LeaseLost, TryLater
-from tests.unit.right_destinations import Messenger, NoRedirects, Poster, Table, rows_of
+from tests.unit.right_destinations import Bulk, Messenger, NoRedirects, Poster, Table, rows_of
 
 
 class ForgetsRows(Table):
@@ -380,6 +381,13 @@ class BelievesItsConfig(Table):
     """Finds out about nonsense when it meets it."""
 
     Config = AnyConfig  # type: ignore[assignment]
+
+
+class BelievesItTookAll(Bulk):
+    """Does not read which rows the receiver took."""
+
+    def outcomes(self, rows: list[dict[str, Any]]) -> Iterator[Outcome]:
+        return iter([Outcome.delivered()] * len(rows))
 
 
 class NotesAfterwards(Messenger):

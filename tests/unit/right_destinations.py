@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from collect_pipelines.destinations.interface import Batch, Delivery, Destination, DestinationConfig, Note, Outcome, ProbeReport
-from collect_pipelines.errors import Blocked, TryLater
+from collect_pipelines.errors import Blocked, Refused, TryLater
 
-REMOVED = "removed"
+MOST_READ_BYTES = 100_000
 
 
 def rows_of(batch: Batch) -> Iterator[dict[str, Any]]:
@@ -112,6 +112,8 @@ class Poster(Destination):
     deletes = ("tombstone",)
     keyed = True
     config: PosterConfig
+    said = b""
+    """What the receiver said last."""
 
     def probe(self) -> ProbeReport:
         self._request("GET", None, {})
@@ -143,7 +145,7 @@ class Poster(Destination):
         try:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirects)
             with opener.open(request, timeout=self.config.timeout_seconds) as answer:
-                answer.read(1000)
+                self.said = answer.read(MOST_READ_BYTES)
                 return int(answer.status)
         except urllib.error.HTTPError as exc:
             exc.close()
@@ -194,3 +196,26 @@ class Messenger(Poster):
             raise
         self.context.note([Note(key, "sent" if outcome.state == "delivered" else "free")])
         return outcome
+
+
+class Bulk(Poster):
+    """Posts all rows in one request; the receiver says which of them it took."""
+
+    kind = "bulk"
+    guarantee = "at_least_once"
+
+    def deliver(self, batch: Batch) -> Delivery:
+        rows = [{**row, "key": self.key(batch, row)} for row in rows_of(batch)]
+        self.context.guard()
+        text = "\n".join(self.text(row) for row in rows)
+        if self._request("POST", text.encode(), {}) >= 300:
+            raise Refused("The receiver does not take these rows.")
+        return Delivery(tuple(self.outcomes(rows)))
+
+    def outcomes(self, rows: list[dict[str, Any]]) -> Iterator[Outcome]:
+        try:
+            taken = set(json.loads(self.said)["taken"])
+        except (ValueError, KeyError, TypeError):
+            raise TryLater("What the receiver took can't be read.", unknown=True) from None
+        for row in rows:
+            yield Outcome.delivered() if row["key"] in taken else Outcome.later("The receiver took other rows.")

@@ -7,7 +7,7 @@ import pytest
 from collect_pipelines.testing import DestinationConformance
 from tests.unit import broken_destinations as broken
 from tests.unit import test_destination_conformance_passes_what_is_right as right
-from tests.unit.right_destinations import Messenger, Poster, Table
+from tests.unit.right_destinations import Bulk, Messenger, Poster, Table
 
 FAULTS: list[tuple[type[Any], str, str]] = [
     (broken.ForgetsRows, "every_row_arrives", "is said to be delivered and is not there"),
@@ -48,6 +48,7 @@ FAULTS: list[tuple[type[Any], str, str]] = [
     (broken.SaysLater, "every_row_arrives", "is said to be later, and it is there"),
     (broken.RaisesItsOwn, "errors_of_the_receiver_lose_and_double_nothing", "it raised KeyError: 500"),
     (broken.BelievesItsConfig, "a_setting_that_makes_no_sense_is_a_clear_error", "Refuse such a value in Config"),
+    (broken.BelievesItTookAll, "a_receiver_that_takes_a_part_of_a_request", "is said to be delivered and is not there"),
     (broken.NotesAfterwards, "killed_while_a_request_is_under_way", "is there 2 times. at_most_once"),
     (broken.NotesAnswers, "a_refusal_is_told_and_never_counts_as_delivered", "a note of the journal shows an answer"),
 ]
@@ -59,6 +60,8 @@ def suite_of(kind: type[Any]) -> type[DestinationConformance]:
         base: type[Any] = right.TestTable
     elif issubclass(kind, Messenger):
         base = right.TestMessenger
+    elif issubclass(kind, Bulk):
+        base = right.TestBulk
     elif issubclass(kind, Poster):
         base = right.TestPoster
     else:

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from collect_pipelines.testing import DestinationConformance, Effect, World
-from tests.unit.right_destinations import Messenger, Poster, Table
+from collect_pipelines.testing import DestinationConformance, Effect, Reply, Request, World
+from tests.unit.right_destinations import Bulk, Messenger, Poster, Table
 
 
 class TestTable(DestinationConformance):
@@ -48,6 +48,26 @@ class TestPoster(PosterSuite):
 
 class TestMessenger(PosterSuite):
     destination = Messenger
+
+
+class TestBulk(PosterSuite):
+    destination = Bulk
+    most_interruptions = 5
+    most_faults = 2
+
+    def answer(self, world: World, request: Request) -> Reply:
+        return self._take(world, request.lines())
+
+    def partly(self, world: World, request: Request) -> Reply:
+        return self._take(world, request.lines()[:1])
+
+    def _take(self, world: World, rows: list[Any]) -> Reply:
+        world.state.setdefault("rows", []).extend(rows)
+        return Reply(200, {"taken": [row["key"] for row in rows]})
+
+    def effects(self, world: World) -> Iterator[Effect]:
+        for row in world.state.get("rows", ()):
+            yield Effect(row, row["_response_id"], row["_revision"], row["_operation"] == "delete", row["key"])
 
 
 del PosterSuite, DestinationConformance
