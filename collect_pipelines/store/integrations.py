@@ -13,6 +13,7 @@ from collect_pipelines.store.database import ring
 from collect_pipelines.store.forms import form_reference
 from collect_pipelines.store.letters import is_due
 from collect_pipelines.store.names import check_name
+from collect_pipelines.store.older import first_position_since
 from collect_pipelines.store.organizations import DEFAULT_ORGANIZATION
 from collect_pipelines.store.settlement import LONGEST_WAIT_SECONDS
 from collect_pipelines.store.tables import (
@@ -138,8 +139,7 @@ def begin_position(connection: Connection, form_id: int, start: Literal["all", "
     """Where the cursor of an integration that begins so stands: everything up to there is left out."""
     if isinstance(start, str):
         return head if start == "now" else 0
-    first = select(func.min(response.c.position)).where(response.c.form_id == form_id, response.c.received_at >= start)
-    position: int | None = connection.execute(first).scalar()
+    position = first_position_since(connection, form_id, start)
     return head if position is None else position - 1
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select, true
 
+from collect_pipelines.store.backfill_records import Backfill
 from collect_pipelines.store.tables import batch, integration
 
 __all__ = ["Pace", "Rate", "measured_rate", "pace_of"]
@@ -51,10 +52,12 @@ def measured_rate(connection: Connection, kind: str, integration_id: int | None 
     return Rate(row[0], *(float(number or 0.0) for number in row[1:])) if row[0] else None
 
 
-def pace_of(connection: Connection, backfill_id: int) -> Pace | None:
-    """The latest landed batches of the backfill; None when it has none."""
-    landed = batch.c.backfill_id == backfill_id, batch.c.state == "landed"
-    latest = select(batch).where(*landed).order_by(batch.c.batch_no.desc()).limit(PACE_BATCHES).subquery()
+def pace_of(connection: Connection, one: Backfill) -> Pace | None:
+    """The latest landed batches of the backfill or replay; None when it has none."""
+    landed = batch.c.backfill_id == one.backfill_id, batch.c.state == "landed"
+    # it goes from the front to the back, so its latest batches end last; the index of what is sent again is read from there
+    places = batch.c.integration_id == one.integration_id, batch.c.purpose == one.purpose, batch.c.to_position <= one.to_position
+    latest = select(batch).where(*landed, *places).order_by(batch.c.to_position.desc()).limit(PACE_BATCHES).subquery()
     query = select(
         func.sum(func.coalesce(func.cardinality(latest.c.positions), latest.c.to_position - latest.c.from_position + 1)),
         func.min(latest.c.planned_at),

@@ -39,7 +39,7 @@ class Progress:
 def progress_of(connection: Connection, backfill: Backfill, now: datetime | None = None) -> Progress:
     """How it stands now."""
     now = now or datetime.now(UTC)
-    pace = pace_of(connection, backfill.backfill_id)
+    pace = pace_of(connection, backfill)
     rate = None if pace is None else pace.entries / max((pace.landed_at - pace.began_at).total_seconds(), 1e-3)
     if backfill.state not in UNFINISHED:
         return Progress(backfill, backfill.settled, 0, rate, None, None)
