@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import pytest
+
 from collect_pipelines.destinations.file import File
 from collect_pipelines.testing import DestinationConformance, Effect, World
 from tests.contract.file_tools import NEWEST, queried
@@ -48,6 +50,7 @@ class TestPartsOfParquet(_Files):
         super().test_if_it_appends_every_revision_is_a_row()
 
 
+@pytest.mark.slow  # the steps are those of Parquet
 class TestPartsOfNdjson(TestPartsOfParquet):
     suffix = "ndjson"
     most_interruptions = 8

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import pytest
+
 from collect_pipelines.destinations.sms import Sms
 from collect_pipelines.destinations.sms.segments import printable
 from collect_pipelines.destinations.sms.wording import defused
@@ -63,6 +65,7 @@ class TestGateway(SmsSuite):
                 yield Effect(request.json()["text"])
 
 
+@pytest.mark.slow  # test_sms_through_twilio.py has what differs from the gateway
 class TestTwilio(SmsSuite):
     most_interruptions = 4  # the steps are those of the gateway
     most_faults = 2

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = ("email", "file", "google_sheets", "slack", "sms", "warehouse", "webhook")
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +26,13 @@ def test_the_definitions_are_complete(definitions: dg.Definitions) -> None:
 def test_the_asset_keys_are_the_log_its_validation_and_one_per_installed_destination(definitions: dg.Definitions) -> None:
     keys = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
 
-    assert keys == {"google_sheets", "responses", "validated", "warehouse"}
+    assert keys == {"responses", "validated", *BUILT_IN}
 
 
 def test_the_jobs_are_a_lane_each_and_two_for_people(definitions: dg.Definitions) -> None:
     names = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
-    assert names == {"alerts", "google_sheets_lane", "retention", "validation_lane", "warehouse_lane"}
+    assert names == {"alerts", "retention", "validation_lane", *(f"{kind}_lane" for kind in BUILT_IN)}
 
 
 def test_the_sensors_and_schedules_run_without_being_switched_on(definitions: dg.Definitions) -> None:
@@ -39,7 +40,7 @@ def test_the_sensors_and_schedules_run_without_being_switched_on(definitions: dg
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
 
-    assert set(sensors) == {"forms", "keep_google_sheets_lane", "keep_validation_lane", "keep_warehouse_lane"}
+    assert set(sensors) == {"forms", "keep_validation_lane", *(f"keep_{kind}_lane" for kind in BUILT_IN)}
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     assert schedules == dict.fromkeys(("alerts_every_minute", "retention_daily"), dg.DefaultScheduleStatus.RUNNING)
 
@@ -62,7 +63,7 @@ def test_destinations_come_after_validation_which_has_a_blocking_check_per_form(
     spec = graph.get_check_spec(dg.AssetCheckKey(dg.AssetKey("validated"), "answers_hold"))
 
     assert graph.get(dg.AssetKey("warehouse")).parent_keys == {dg.AssetKey("validated")}
-    assert checks == {("validated", "answers_hold"), ("warehouse", "ledger"), ("google_sheets", "ledger")}
+    assert checks == {("validated", "answers_hold"), *((kind, "ledger") for kind in BUILT_IN)}
     assert spec.blocking
     assert spec.partitions_def is not None
 

@@ -26,7 +26,8 @@ insert into collect.batch (integration_id, batch_no, from_position, to_position,
 values (:integration, 1, 1, 20, 1, 'd', 1, 'landed', 'backfill', :backfill, 20, '2030-01-01T10:00:00Z', '2030-01-01T10:00:10Z') returning 1
 """
 MEASURED = """
-insert into collect.batch (integration_id, batch_no, from_position, to_position, form_version, digest, epoch, state, delivered, rows, seconds)
+insert into collect.batch
+    (integration_id, batch_no, from_position, to_position, form_version, digest, epoch, state, delivered, rows, seconds)
 values (:integration, :number, :number, :number, 1, 'd', 1, 'landed', 1, :rows, :seconds) returning 1
 """
 
