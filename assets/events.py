@@ -31,9 +31,10 @@ def metadata_of(totals: Totals) -> dict[str, int | float | str]:
         "api_calls": totals.api_calls,
         "quota_wait_seconds": round(totals.quota_wait_seconds, 3),
         "oldest_age_seconds": round(totals.oldest_age_seconds, 3),
-        "through_position": totals.through_position,
         "state": totals.state,
     }
+    if totals.through_position or not totals.batches:
+        document["through_position"] = totals.through_position  # older entries alone say nothing of it, and 0 would fall out of its plot
     if totals.message and (totals.outcome in WORDS or totals.warnings):
         document["message"] = totals.message
     return document

@@ -93,6 +93,14 @@ def test_a_delivery_is_told_with_the_same_numbers_every_time(instance: dg.Dagste
         }  # fmt: skip
 
 
+def test_a_backfill_is_told_without_a_position_of_the_log(instance: dg.DagsterInstance, scripted: Callable[..., Script]) -> None:
+    scripted(dataclasses.replace(DELIVERED, purpose="backfill"))
+    run("warehouse", instance)
+    (told,) = map(numbers, newest(instance, "warehouse"))
+
+    assert told["rows_delivered"] and "through_position" not in told
+
+
 def test_the_form_becomes_a_partition_with_its_first_event(instance: dg.DagsterInstance, scripted: Callable[..., Script]) -> None:
     scripted(DELIVERED)
     run("warehouse", instance)
