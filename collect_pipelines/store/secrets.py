@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-REFERENCE = re.compile(rf'"stored:({NAME.pattern})"')
+SCHEME = "((Bearer|Basic|Token|Key) )?"  # a header of a gateway may say how the secret behind it proves who sends
+REFERENCE = re.compile(rf'"{SCHEME}stored:({NAME.pattern})"')
 MOST_CHARACTERS = 65_536  # a service account's file has 2,500; the rest is a wrong file
 ENSURED_BYTES = 32
 MASK_HASH = "mask-hash"
@@ -100,7 +101,7 @@ def list_secrets(connection: Connection, organization_slug: str | None = None) -
 def secret_users(connection: Connection, organization_id: int, name: str) -> list[str]:
     """Names of the organization's integrations that need the secret: their configuration refers to it, or they hash answers with it."""
     owned = integration.c.organization_id == organization_id
-    mentions = cast(integration.c.config, Text).contains(f'"stored:{name}"', autoescape=True)
+    mentions = cast(integration.c.config, Text).regexp_match(f'"{SCHEME}stored:{re.escape(name)}"')
     if name == MASK_HASH:
         mentions |= func.jsonb_path_exists(integration.c.mapping, cast('$.masks.* ? (@ == "hash")', JSONPATH))
     return list(connection.execute(select(integration.c.name).where(owned, mentions).order_by(integration.c.name)).scalars())
@@ -108,7 +109,7 @@ def secret_users(connection: Connection, organization_id: int, name: str) -> lis
 
 def secrets_named(config: Mapping[str, Any]) -> list[str]:
     """Names of the stored secrets that a configuration refers to."""
-    return sorted(set(REFERENCE.findall(json.dumps(config))))
+    return sorted({found[3] for found in REFERENCE.finditer(json.dumps(config))})
 
 
 def remove_secret(connection: Connection, organization_id: int, name: str) -> None:

@@ -22,7 +22,8 @@ from collect_pipelines.sync.versions import Versions
 
 __all__ = ["Step", "Trial", "probe", "try_out"]
 
-REFERENCE = re.compile(r"(env|stored):.+|file:(?!//).+")  # of a secret; file:// is an address
+# Of a secret, also behind the word that says how it proves who sends; file:// is an address.
+REFERENCE = re.compile(r"(?:(?:Bearer|Basic|Token|Key) )?((?:env|stored):.+|file:(?!//).+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,10 @@ def _secrets(database: Database, settings: Settings, integration: Integration) -
 
 
 def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and REFERENCE.fullmatch(value):
-        yield value
+    if isinstance(value, str):
+        found = REFERENCE.fullmatch(value)
+        if found:
+            yield found[1]
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _references(item)

@@ -96,6 +96,12 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is_shown(database: Dat
     assert "canary" not in str(told)
 
 
+def test_a_secret_behind_the_word_bearer_is_looked_for_too(database: Database, tmp_path: Path) -> None:
+    told = missing(tried(scene(database, tmp_path, path=str(tmp_path / "x"), token="Bearer env:NO_SUCH_TOKEN"), Guarded))
+
+    assert "env:NO_SUCH_TOKEN" in told["secret"][0]
+
+
 def test_a_mapping_of_another_release_hides_nothing_else_that_is_to_be_told(database: Database, tmp_path: Path) -> None:
     trial = tried(scene(database, tmp_path, mapping={"sieve": "age > 1"}))
 

@@ -257,11 +257,13 @@ def test_the_integrations_that_need_a_secret_are_known(database: Database, vault
     integration(database, {"key": "stored:gateway"}, "one")
     integration(database, {"headers": {"x": ["stored:gateway"]}}, "two")
     integration(database, {"key": "stored:gateway-2"}, "three")
+    integration(database, {"provider": {"headers": {"Authorization": "Bearer stored:gateway"}}}, "through")
+    integration(database, {"note": "this is not stored:gateway"}, "unused")
     integration(database, {}, "four", {"masks": {"phone": "hash", "name": "drop"}})
     integration(database, {}, "five", {"masks": {"phone": "last4"}})
 
     with database.begin() as connection:
-        assert secret_users(connection, owner, "gateway") == ["one", "two"]
+        assert secret_users(connection, owner, "gateway") == ["one", "through", "two"]
         assert secret_users(connection, owner, "mask-hash") == ["four"]
         with pytest.raises(NotFound):
             remove_secret(connection, owner, "gateway")
