@@ -181,6 +181,7 @@ def test_a_secret_written_out_is_refused_and_never_shown(tmp_path: Path, name: s
     "config",
     [
         {"secret": "env:HOOK", "headers": {"Authorization": "stored:auth"}, "previous_secret": "file:/run/secrets/old"},
+        {"provider": {"headers": {"Authorization": "Bearer stored:gateway"}}},
         {"credentials": "/srv/google.json", "token_url": "https://example.org/token", "sheet": "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789abcd"},
         {"url": "https://example.org/hook?source=forms", "folder": "/srv/lake", "password": ""},
     ],
