@@ -100,6 +100,7 @@ class TestTwilio(SmsSuite):
                 yield Effect(dict(parse_qsl(request.text))["Body"])
 
 
+@pytest.mark.slow  # the steps are those of the gateway, without a network
 class TestFile(SmsSuite):
     most_interruptions = 4
     most_faults = 2

@@ -4,6 +4,8 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
+
 from collect_pipelines.destinations.webhook import Webhook
 from collect_pipelines.testing import DestinationConformance, Effect, World
 
@@ -39,6 +41,7 @@ class TestOneByOne(WebhookSuite):
     most_faults = 4
 
 
+@pytest.mark.slow  # test_webhook_bodies.py has what differs from one by one
 class TestBatchesOfCloudEvents(WebhookSuite):
     most_interruptions = 10  # a delivery is one request
     most_faults = 3
