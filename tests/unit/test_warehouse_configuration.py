@@ -70,6 +70,7 @@ def test_these_configurations_are_read_and_survive_being_stored(config: dict[str
         ("postgres", "canary", "no Postgres URL", "postgresql://USER"),
         ("postgres", "mysql://u:canary@host/db", "no Postgres URL", "postgresql://USER"),
         ("postgres", "postgresql://host", "no Postgres URL", "postgresql://USER"),
+        ("postgres", "postgresql://canary@host/db", "no Postgres URL with user, password", "postgresql://USER"),
         ("postgres", "postgresql://u:canary@host:port/db", "no Postgres URL", "postgresql://USER"),
     ],
 )

@@ -90,10 +90,12 @@ def _credentials(url: str) -> PostgresCredentials:
     credentials = PostgresCredentials()
     with suppress(NativeValueError, ValueError):
         credentials.parse_native_representation(url)
-    if not (url.startswith(("postgresql://", "postgres://")) and credentials.host and credentials.database and credentials.username):
+    # without a password dlt looks for one in its own configuration, and fails
+    parts = (credentials.host, credentials.database, credentials.username, credentials.password)
+    if not (url.startswith(("postgresql://", "postgres://")) and all(parts)):
         # Promise 10: the text is a secret, so it is not shown
         raise Blocked(
-            "The secret behind `credentials` is no Postgres URL with user, host and database.",
+            "The secret behind `credentials` is no Postgres URL with user, password, host and database.",
             fix="Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
         )
     own = credentials.query or {}
