@@ -200,9 +200,14 @@ class Blocked(DeliveryError):
 
     exit_code = 7
 
-    def __init__(self, reason: str, *, fix: str) -> None:
-        """`reason` and `fix` are shown to operators as they are: plain words, no secrets, no answers."""
+    def __init__(self, reason: str, *, fix: str, problem: str | None = None) -> None:
+        """
+        `reason` and `fix` are shown to operators as they are: plain words, no secrets, no answers.
+
+        problem: a stable code for machines and documentation, e.g. `google_sheets.not_shared`.
+        """
         self.reason = reason
+        self.problem = problem
         super().__init__(reason, fix=fix)
 
 

@@ -1,14 +1,14 @@
 """The post-collect plug-in interface. Entry-point group `collect_pipelines.destinations`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from collect_pipelines.errors import DeliveryError
+from collect_pipelines.errors import Blocked, DeliveryError
 from collect_pipelines.forms.columns import META_COLUMNS, Column
 from collect_pipelines.model import JsonValue, Purpose, QuotaBucket
 
@@ -25,15 +25,20 @@ __all__ = [
     "Destination",
     "DestinationConfig",
     "Guarantee",
+    "Held",
     "Note",
+    "Notice",
     "OnDelete",
     "Outcome",
     "ProbeReport",
 ]
 
 Guarantee = Literal["exactly_once", "at_least_once", "at_most_once"]
-Capability = Literal["upsert", "delete", "append"]
-"""`upsert`: an edit changes the row of its response. `delete`: a deletion shows. `append`: every revision can be a row of its own."""
+Capability = Literal["upsert", "delete", "append", "read_back"]
+"""
+`upsert`: an edit changes the row of its response. `delete`: a deletion shows. `append`: every revision can be a row of its own.
+`read_back`: it can say which responses it holds, so that ledger and destination can be compared.
+"""
 OnDelete = Literal["delete", "tombstone", "clear", "ignore"]
 """
 What a deletion does: `delete` removes the row, `tombstone` empties its answers and says so, `clear` empties all of it, `ignore`
@@ -78,6 +83,32 @@ class Batch:
     time_zone: str = "UTC"
     """IANA name: where moments are shown to people."""
     purpose: Purpose = "live"
+    known: frozenset[str] = frozenset()
+    """Responses of the batch of which an earlier revision was delivered: a row for each of them was there once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know although deliveries go on."""
+
+    code: str
+    """Stable, e.g. `google_sheets.column_deleted`."""
+    message: str
+    """Plain words; no answers, no secrets."""
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One row that a destination holds, as `read_back` found it."""
+
+    response_id: str
+    revision: int
+    """0 when it can't be read."""
+    deleted: bool = False
+    """It stands there as deleted: a tombstone."""
+    place: str = ""
+    """Where, for a person: e.g. `Household!A12`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +168,8 @@ class Delivery:
     api_calls: int = 0
     sent_bytes: int = 0
     quota_wait_seconds: float = 0.0
+    notices: tuple[Notice, ...] | None = None
+    """All that a person should know of now; None: as it was said last time."""
 
     @classmethod
     def complete(cls, batch: Batch, *, api_calls: int = 0, sent_bytes: int = 0) -> "Delivery":
@@ -193,8 +226,12 @@ class Context(Protocol):
     def allocate(self, scope: str, name: str) -> int:
         """A number >= 1, unique in the scope; the same (scope, name) gets the same number for ever."""
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
-        """Takes one token of every bucket and returns 0.0, or takes none and returns the seconds to wait."""
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
+        """
+        Takes one token of every bucket and returns 0.0, or takes none and returns the seconds to wait.
+
+        Integrations that wait for the same bucket get its tokens by turns, each by its weight; background: after all that is live.
+        """
 
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
         """The receiver said "too many": empties the buckets for so many seconds and halves their rate for a while."""
@@ -304,6 +341,14 @@ class Destination(ABC):
             except DeliveryError as exc:
                 results.append(exc)
         return results
+
+    def read_back(self) -> Iterator[Sequence[Held]]:
+        """
+        What is there, in chunks, in any order: every row that carries an id of ours. For kinds that support `read_back`.
+
+        Never holds all of it in memory. Raises what `deliver` may raise; then the comparison is begun anew later.
+        """
+        raise Blocked(f"A destination of the kind {self.kind} can't be read back.", fix="Compare it by hand.")
 
     def close(self) -> None:  # noqa: B027 - optional: most destinations hold nothing
         """Releases connections and files; the object is not used afterwards."""

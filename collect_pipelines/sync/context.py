@@ -56,7 +56,7 @@ class DeliveryContext:
         with self._fenced() as connection:
             return integrations.allocate(connection, scope, name)
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         """0.0 when a token of every bucket was taken, else the seconds to wait."""
         # Promise 9: one quota for all processes
         with self._database.begin() as connection:

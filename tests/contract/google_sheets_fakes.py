@@ -83,7 +83,7 @@ class MemoryContext:
             numbers = self.postgres.numbers.setdefault(scope, {})
             return numbers.setdefault(name, len(numbers) + 1)
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         if self.waits:
             return self.waits.pop(0)
         self.taken += [bucket.key for bucket in buckets]

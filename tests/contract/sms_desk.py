@@ -95,7 +95,7 @@ class MemoryContext:
     def setting(self, name: str) -> str:
         return {"data_dir": self.folder}[name]
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         return self.waits.pop(0) if self.waits else 0.0
 
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from collect_pipelines.destinations.google_sheets import GoogleSheets, calls
+from collect_pipelines.destinations.google_sheets import GoogleSheets
+from collect_pipelines.destinations.google_sheets.wire import calls
 from collect_pipelines.local.sheets.testing import RunningServer, running_server
 from collect_pipelines.testing import DestinationConformance, Effect, Reply, Request, World
 from tests.contract.google_sheets_fakes import generous

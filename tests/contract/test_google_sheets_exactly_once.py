@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collect_pipelines.destinations.google_sheets import calls
+from collect_pipelines.destinations.google_sheets.wire import calls
 from collect_pipelines.errors import Blocked, LeaseLost, Refused, TryLater
 from collect_pipelines.local.sheets.testing import Fault, RunningServer, Switches, running_server
 from tests.contract.google_sheets_fakes import Crash, Desk, MemoryContext, again, column, entry, generous, people, settle

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collect_pipelines.destinations.google_sheets.problems import Explainer
+from collect_pipelines.destinations.google_sheets.wire.problems import Explainer
 from collect_pipelines.errors import Blocked, Refused, TryLater
 from collect_pipelines.local.sheets.testing import Fault, RunningServer, running_server
 from tests.contract.google_sheets_fakes import Desk, MemoryContext, Postgres, batch, destination, generous, people

@@ -33,7 +33,7 @@ class Lent:
     def guard(self) -> None:
         self.guards += 1
 
-    def take_quota(self, buckets: Sequence[Any]) -> float:
+    def take_quota(self, buckets: Sequence[Any], *, background: bool = False) -> float:
         assert all("CANARY" not in bucket.key for bucket in buckets)
         return self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
 

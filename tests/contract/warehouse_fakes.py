@@ -61,7 +61,7 @@ class MemoryContext:
     def allocate(self, scope: str, name: str) -> int:
         return self.numbers.setdefault(scope, {}).setdefault(name, len(self.numbers[scope]) + 1)
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         raise NotImplementedError(buckets)
 
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:

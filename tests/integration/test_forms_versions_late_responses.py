@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from collect_pipelines.cli import collect
-from collect_pipelines.destinations.google_sheets.rows import sheet_columns
+from collect_pipelines.destinations.google_sheets.content.rows import sheet_columns
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import FormIncompatible
 from collect_pipelines.forms.columns import physical_name

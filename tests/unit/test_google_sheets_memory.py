@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_pipelines.destinations.google_sheets.memory import Memory
-from collect_pipelines.destinations.google_sheets.quota import Tokens, bucket
+from collect_pipelines.destinations.google_sheets.tab.memory import Memory
+from collect_pipelines.destinations.google_sheets.wire.quota import Tokens, bucket
 from collect_pipelines.errors import TryLater
 from collect_pipelines.model import QuotaBucket
 
@@ -30,7 +30,7 @@ class Store:
     def remember(self, name: str, value: Any) -> None:
         self.kept[name] = value
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         wait = self.waits.pop(0) if self.waits else 0.0
         if not wait:
             self.taken.append([one.key for one in buckets])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from collect_pipelines.destinations.google_sheets import GoogleSheetsConfig, rows
-from collect_pipelines.destinations.google_sheets.preview import table
-from collect_pipelines.destinations.google_sheets.spreadsheet import spreadsheet_id
-from collect_pipelines.destinations.google_sheets.tab import sanitized
+from collect_pipelines.destinations.google_sheets import GoogleSheetsConfig
+from collect_pipelines.destinations.google_sheets.content import rows
+from collect_pipelines.destinations.google_sheets.content.preview import table
+from collect_pipelines.destinations.google_sheets.files.spreadsheet import spreadsheet_id
+from collect_pipelines.destinations.google_sheets.tab.tab import sanitized
 from tests.contract.google_sheets_fakes import batch, column, entry
 
 COLUMNS = [

@@ -24,7 +24,7 @@ __all__ = ["GoogleSheets", "GoogleSheetsConfig"]
 
 
 def _address_or_id(text: str) -> str:
-    from collect_pipelines.destinations.google_sheets.spreadsheet import spreadsheet_id
+    from collect_pipelines.destinations.google_sheets.files.spreadsheet import spreadsheet_id
 
     return spreadsheet_id(text)
 
@@ -70,8 +70,8 @@ class GoogleSheets(Destination):
 
     def preview(self, batch: Batch) -> str:
         """The header and the first rows as they would stand in the tab."""
-        from collect_pipelines.destinations.google_sheets.preview import table
-        from collect_pipelines.destinations.google_sheets.rows import rows_of, sheet_columns
+        from collect_pipelines.destinations.google_sheets.content.preview import table
+        from collect_pipelines.destinations.google_sheets.content.rows import rows_of, sheet_columns
 
         return table(sheet_columns(batch), rows_of(batch))
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from collect_pipelines.destinations.google_sheets.appending import Appender
-from collect_pipelines.destinations.google_sheets.calls import Api, connect
-from collect_pipelines.destinations.google_sheets.credentials import Account, account_of
-from collect_pipelines.destinations.google_sheets.editing import NOTHING, Editor
-from collect_pipelines.destinations.google_sheets.memory import Memory, Numbers
-from collect_pipelines.destinations.google_sheets.problems import Explainer
-from collect_pipelines.destinations.google_sheets.proof import prove
-from collect_pipelines.destinations.google_sheets.quota import Tokens
-from collect_pipelines.destinations.google_sheets.refusals import Refusals
-from collect_pipelines.destinations.google_sheets.rows import marks_of, parts, rows_of, sheet_columns
-from collect_pipelines.destinations.google_sheets.spreadsheet import find_or_create
-from collect_pipelines.destinations.google_sheets.tab import Tab, sanitized
+from collect_pipelines.destinations.google_sheets.account.credentials import Account, account_of
+from collect_pipelines.destinations.google_sheets.content.rows import marks_of, parts, rows_of, sheet_columns
+from collect_pipelines.destinations.google_sheets.editing.editor import NOTHING, Editor
+from collect_pipelines.destinations.google_sheets.files.spreadsheet import find_or_create
+from collect_pipelines.destinations.google_sheets.landing.appending import Appender
+from collect_pipelines.destinations.google_sheets.landing.refusals import Refusals
+from collect_pipelines.destinations.google_sheets.tab.memory import Memory, Numbers
+from collect_pipelines.destinations.google_sheets.tab.proof import prove
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, sanitized
+from collect_pipelines.destinations.google_sheets.wire.calls import Api, connect
+from collect_pipelines.destinations.google_sheets.wire.problems import Explainer
+from collect_pipelines.destinations.google_sheets.wire.quota import Tokens
 from collect_pipelines.destinations.interface import Batch, Context, Delivery, ProbeReport
 from collect_pipelines.errors import Blocked
 

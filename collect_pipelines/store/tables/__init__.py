@@ -10,7 +10,7 @@ from collect_pipelines.store.tables.checking import (
     unique_progress,
     unique_value,
 )
-from collect_pipelines.store.tables.coordination import alert, audit, lease, quota, secret
+from collect_pipelines.store.tables.coordination import alert, audit, connection, connection_request, lease, quota, quota_ticket, secret
 from collect_pipelines.store.tables.delivery import (
     allocation,
     allocation_scope,
@@ -22,6 +22,7 @@ from collect_pipelines.store.tables.delivery import (
     journal,
     opt_out,
     quarantine,
+    reconciliation,
 )
 from collect_pipelines.store.tables.intake import api_key, form, form_version, organization, question, response
 
@@ -35,6 +36,8 @@ __all__ = [
     "backfill",
     "batch",
     "batch_profile",
+    "connection",
+    "connection_request",
     "dead_letter",
     "fingerprint",
     "form",
@@ -49,6 +52,8 @@ __all__ = [
     "quarantine",
     "question",
     "quota",
+    "quota_ticket",
+    "reconciliation",
     "reference_list",
     "reference_row",
     "rejection",

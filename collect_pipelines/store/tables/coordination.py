@@ -1,11 +1,26 @@
 """What processes share: leases, quota, secrets, alerts, and who changed what."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
-from collect_pipelines.store.tables.base import document, identity, metadata, moment
+from collect_pipelines.store.tables.base import document, identity, metadata, moment, one_of
 from collect_pipelines.store.tables.intake import organization
 
-__all__ = ["alert", "audit", "lease", "quota", "secret"]
+__all__ = ["alert", "audit", "connection", "connection_request", "lease", "quota", "quota_ticket", "secret"]
 
 lease = Table(
     "lease",
@@ -28,8 +43,30 @@ quota = Table(
     Column("rate", Float, nullable=False),
     moment("refilled_at", nullable=False),
     moment("slow_until"),
+    # Since the row was made: tokens taken, and how often the receiver said "too many" all the same.
+    Column("taken", BigInteger, nullable=False, server_default=text("0")),
+    Column("refused", BigInteger, nullable=False, server_default=text("0")),
+    moment("last_refused_at"),
+    # Virtual time of the fair queue for this bucket.
+    Column("served", Float, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("key"),
     CheckConstraint("tokens >= 0 and tokens <= burst", name="tokens"),
+)
+
+# Who waits for a token of a bucket. Not a foreign key: a ticket that nobody renews is void.
+quota_ticket = Table(
+    "quota_ticket",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("integration_id", BigInteger, nullable=False),
+    # Older entries: they come after everybody's new ones.
+    Column("background", Boolean, nullable=False),
+    Column("weight", Float, nullable=False),
+    # Virtual time at which its request would end if all that wait were served at once, each by its weight.
+    Column("finish", Float, nullable=False),
+    moment("asked_at", default=True),
+    moment("seen_at", default=True),
+    PrimaryKeyConstraint("key", "integration_id", "background"),
 )
 
 secret = Table(
@@ -44,6 +81,52 @@ secret = Table(
     moment("created_at", default=True),
     moment("changed_at", default=True),
     PrimaryKeyConstraint("organization_id", "name"),
+)
+
+# An account outside that an organization connected, e.g. at Google.
+connection = Table(
+    "connection",
+    metadata,
+    identity("connection_id"),
+    Column("organization_id", BigInteger, ForeignKey(organization.c.organization_id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Address of the account.
+    Column("account", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    # Name of the organization's sealed secret that holds its credentials.
+    Column("secret", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="connected"),
+    Column("reason", Text),
+    moment("created_at", default=True),
+    moment("changed_at", default=True),
+    Column("created_by", Text, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+    one_of("kind", "google_user", "google_service_account"),
+    one_of("state", "connected", "reconnect_needed"),
+)
+
+# A person was invited to connect an account; the invitation works once.
+connection_request = Table(
+    "connection_request",
+    metadata,
+    # SHA-256 of the ticket in the link.
+    Column("ticket", LargeBinary, nullable=False),
+    Column("organization_id", BigInteger, ForeignKey(organization.c.organization_id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    moment("created_at", default=True),
+    moment("expires_at", nullable=False),
+    # SHA-256 of the state the consent page gives back, and of the cookie of the browser that went there.
+    Column("oauth_state", LargeBinary),
+    Column("browser", LargeBinary),
+    # The PKCE verifier, sealed.
+    Column("key_id", Text),
+    Column("nonce", LargeBinary),
+    Column("sealed", LargeBinary),
+    moment("used_at"),
+    PrimaryKeyConstraint("ticket"),
+    Index("connection_request_oauth_state_uq", "oauth_state", unique=True, postgresql_where=text("oauth_state is not null")),
 )
 
 alert = Table(

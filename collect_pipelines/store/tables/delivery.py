@@ -34,6 +34,7 @@ __all__ = [
     "journal",
     "opt_out",
     "quarantine",
+    "reconciliation",
 ]
 
 ZERO = text("0")
@@ -50,8 +51,14 @@ integration = Table(
     document("mapping"),
     Column("language", Text),
     Column("state", Text, nullable=False, server_default="active"),
+    # Code of the problem it is blocked by, e.g. `google_sheets.not_shared`.
+    Column("problem", Text),
     Column("reason", Text),
     Column("fix", Text),
+    # What a person should know although it goes on: [{"code", "message", "fix", "since"}].
+    Column("notices", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    # Its share of a quota, compared with others that wait for the same.
+    Column("weight", Float, nullable=False, server_default=text("1")),
     Column("cursor", BigInteger, nullable=False, server_default=ZERO),
     Column("delivered", BigInteger, nullable=False, server_default=ZERO),
     Column("filtered", BigInteger, nullable=False, server_default=ZERO),
@@ -76,6 +83,7 @@ integration = Table(
         "delivered >= 0 and filtered >= 0 and quarantined >= 0 and dead_lettered >= 0 and erased >= 0 and behind >= 0", name="counters"
     ),
     CheckConstraint("batch_rows >= 1", name="batch_rows"),
+    CheckConstraint("weight > 0 and weight <= 1000", name="weight"),
 )
 
 backfill = Table(
@@ -250,6 +258,31 @@ journal = Table(
     Index("journal_reference_ix", "integration_id", "reference", postgresql_where=text("reference is not null")),
     Index("journal_subject_ix", "integration_id", "subject", "created_at"),
     Index("journal_created_at_ix", "integration_id", "created_at"),
+)
+
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    identity("reconciliation_id"),
+    Column("integration_id", BigInteger, ForeignKey(integration.c.integration_id), nullable=False),
+    # Everything delivered up to this position was compared.
+    Column("through_position", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("error", Text),
+    Column("expected", BigInteger, nullable=False, server_default=ZERO),
+    Column("found", BigInteger, nullable=False, server_default=ZERO),
+    Column("missing", BigInteger, nullable=False, server_default=ZERO),
+    Column("duplicated", BigInteger, nullable=False, server_default=ZERO),
+    # Rows whose id no response of the form has, or none that was sent there.
+    Column("strange", BigInteger, nullable=False, server_default=ZERO),
+    Column("stale", BigInteger, nullable=False, server_default=ZERO),
+    Column("repaired", BigInteger, nullable=False, server_default=ZERO),
+    # The first differences of each kind: [{"kind", "response_id", "position", "expected", "found", "place"}].
+    Column("differences", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    moment("started_at", default=True),
+    moment("finished_at"),
+    one_of("state", "running", "equal", "different", "failed"),
+    Index("reconciliation_integration_ix", "integration_id", "reconciliation_id"),
 )
 
 opt_out = Table(

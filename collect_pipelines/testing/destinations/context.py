@@ -130,7 +130,7 @@ class FileContext:
                 found = connection.execute("select value from number where scope = ? and name = ?", (scope, name)).fetchone()
                 return int(found[0])
 
-    def take_quota(self, buckets: Sequence[QuotaBucket]) -> float:
+    def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         """0.0, or what the test says."""
         with self._moment("take_quota()"):
             return self.waits.pop(0) if self.waits else 0.0

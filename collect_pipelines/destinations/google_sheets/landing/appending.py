@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets import leftovers
-from collect_pipelines.destinations.google_sheets.editing import Editor
-from collect_pipelines.destinations.google_sheets.memory import Layout
-from collect_pipelines.destinations.google_sheets.problems import BadRequest, foreign
-from collect_pipelines.destinations.google_sheets.rows import Row, SheetColumn, row_data
-from collect_pipelines.destinations.google_sheets.tab import Tab, created
+from collect_pipelines.destinations.google_sheets.content.rows import Row, SheetColumn, row_data
+from collect_pipelines.destinations.google_sheets.editing.editor import Editor
+from collect_pipelines.destinations.google_sheets.landing import leftovers
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import TryLater
 

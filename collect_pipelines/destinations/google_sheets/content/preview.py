@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from collect_pipelines.destinations.google_sheets.rows import Cell, Row, SheetColumn
+from collect_pipelines.destinations.google_sheets.content.rows import Cell, Row, SheetColumn
 
 __all__ = ["table"]
 

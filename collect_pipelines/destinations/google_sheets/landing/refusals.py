@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from collect_pipelines.destinations.google_sheets.rows import Row
+from collect_pipelines.destinations.google_sheets.content.rows import Row
 from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.errors import Refused
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.memory import Layout
-from collect_pipelines.destinations.google_sheets.problems import BadRequest
-from collect_pipelines.destinations.google_sheets.tab import Tab
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest
 
 __all__ = ["ANCHOR", "update"]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.calls import Api
-from collect_pipelines.destinations.google_sheets.memory import Layout, Memory, Numbers, knows_unique, remember_unique
-from collect_pipelines.destinations.google_sheets.problems import BadRequest, foreign, ids_repeat
-from collect_pipelines.destinations.google_sheets.rows import ID, SheetColumn, cell_data
+from collect_pipelines.destinations.google_sheets.content.rows import ID, SheetColumn, cell_data
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Memory, Numbers, knows_unique, remember_unique
+from collect_pipelines.destinations.google_sheets.wire.calls import Api
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign, ids_repeat
 from collect_pipelines.destinations.interface import Context
 from collect_pipelines.errors import TryLater
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets import leftovers
-from collect_pipelines.destinations.google_sheets.leftovers import ANCHOR
-from collect_pipelines.destinations.google_sheets.memory import Layout
-from collect_pipelines.destinations.google_sheets.rows import Cell, Row
-from collect_pipelines.destinations.google_sheets.tab import Tab, created, layout_of
+from collect_pipelines.destinations.google_sheets.content.rows import Cell, Row
+from collect_pipelines.destinations.google_sheets.landing import leftovers
+from collect_pipelines.destinations.google_sheets.landing.leftovers import ANCHOR
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created, layout_of
 
 __all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "hold", "look", "standing", "write"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from collect_pipelines.destinations.google_sheets.anchors import ANCHORS_AT_ONCE, Held, Standing, hold, look, standing, write
-from collect_pipelines.destinations.google_sheets.memory import Layout
-from collect_pipelines.destinations.google_sheets.rows import ID, REVISION, SUBMITTED, Cell, Row, revision_in, same
-from collect_pipelines.destinations.google_sheets.tab import Tab, column_filter
+from collect_pipelines.destinations.google_sheets.content.rows import ID, REVISION, SUBMITTED, Cell, Row, revision_in, same
+from collect_pipelines.destinations.google_sheets.editing.anchors import ANCHORS_AT_ONCE, Held, Standing, hold, look, standing, write
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, column_filter
 from collect_pipelines.errors import TryLater
 
 __all__ = ["NOTHING", "Editor", "Found", "Place"]

@@ -12,9 +12,9 @@ from gspread.http_client import HTTPClient
 from gspread.urls import DRIVE_FILES_API_V3_URL, SPREADSHEET_BATCH_UPDATE_URL, SPREADSHEET_URL
 from urllib3.exceptions import NewConnectionError
 
-from collect_pipelines.destinations.google_sheets.credentials import Account
-from collect_pipelines.destinations.google_sheets.problems import CallKind, Explainer
-from collect_pipelines.destinations.google_sheets.quota import Tokens
+from collect_pipelines.destinations.google_sheets.account.credentials import Account
+from collect_pipelines.destinations.google_sheets.wire.problems import CallKind, Explainer
+from collect_pipelines.destinations.google_sheets.wire.quota import Tokens
 from collect_pipelines.errors import TryLater
 
 __all__ = ["Api", "SheetsHTTP", "connect"]

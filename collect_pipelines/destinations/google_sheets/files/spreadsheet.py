@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.calls import Api
-from collect_pipelines.destinations.google_sheets.credentials import Account
+from collect_pipelines.destinations.google_sheets.account.credentials import Account
+from collect_pipelines.destinations.google_sheets.wire.calls import Api
 from collect_pipelines.destinations.interface import Context
 from collect_pipelines.errors import DeliveryError, TryLater
 

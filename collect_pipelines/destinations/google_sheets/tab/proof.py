@@ -3,9 +3,9 @@
 import secrets
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.memory import knows_unique, remember_unique
-from collect_pipelines.destinations.google_sheets.problems import BadRequest, ids_repeat
-from collect_pipelines.destinations.google_sheets.tab import Tab, created
+from collect_pipelines.destinations.google_sheets.tab.memory import knows_unique, remember_unique
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, ids_repeat
 from collect_pipelines.destinations.interface import ProbeReport
 
 __all__ = ["prove"]

@@ -1,0 +1,1 @@
+"""From a batch to tables of cells. Pure: nothing here calls anybody."""

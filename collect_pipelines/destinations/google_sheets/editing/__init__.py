@@ -1,0 +1,1 @@
+"""Rows that are in the sheet already: finding, holding and changing them."""

@@ -1,0 +1,1 @@
+"""Which spreadsheets an integration writes into."""

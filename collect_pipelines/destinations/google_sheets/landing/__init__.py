@@ -1,0 +1,1 @@
+"""New rows: how each lands once."""

@@ -1,0 +1,1 @@
+"""Our tabs in a spreadsheet: making them, finding them and their columns again, and what is remembered of them."""

@@ -1,0 +1,1 @@
+"""Calls to Google: how they are made, counted, and what their answers mean."""
