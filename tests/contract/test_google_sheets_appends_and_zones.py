@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collect_pipelines.destinations.google_sheets.content.rows import submitted_name
+from collect_pipelines.destinations.google_sheets.content.tables import submitted_name
 from collect_pipelines.local.sheets.testing import Fault, RunningServer, running_server
 from tests.contract.google_sheets_fakes import Desk, entry, generous, people, settle
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_pipelines.destinations.google_sheets.tab.memory import Memory
+from collect_pipelines.destinations.google_sheets.tab.memory import Memory, TabMemory
 from collect_pipelines.destinations.google_sheets.wire.quota import Tokens, bucket
 from collect_pipelines.errors import TryLater
 from collect_pipelines.model import QuotaBucket
@@ -42,12 +42,19 @@ class Store:
 
 def test_what_was_remembered_comes_back_and_unknown_fields_of_a_newer_version_do_no_harm() -> None:
     store: Any = Store()
-    memory = Memory(token="t", tab=4, ready=True, layout={"age": 3}, markers=[[1, 2]])
+    memory = Memory(token="t", tabs={"": TabMemory(tab=4, ready=True, layout={"age": 3})}, markers=[[1, 2]])
     memory.save(store, "s1")
     store.kept["sheet:s1"]["invented later"] = 1
 
     assert Memory.recall(store, "s1") == memory
     assert Memory.recall(store, "s2").token != memory.token
+
+
+def test_what_was_kept_when_an_integration_had_one_tab_is_understood() -> None:
+    store: Any = Store()
+    store.kept["sheet:s1"] = {"token": "t", "tab": 4, "ready": True, "bound": ["age"], "layout": {"age": 3}, "markers": [[1, 2]]}
+
+    assert Memory.recall(store, "s1") == Memory("t", {"": TabMemory(4, True, ["age"], {"age": 3})}, [[1, 2]])
 
 
 def test_markers_are_kept_for_half_an_hour_and_the_newest_for_ever() -> None:

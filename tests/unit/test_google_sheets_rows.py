@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from collect_pipelines.destinations.google_sheets import GoogleSheetsConfig
-from collect_pipelines.destinations.google_sheets.content import rows
-from collect_pipelines.destinations.google_sheets.content.preview import table
+from collect_pipelines.destinations.google_sheets.content import cells as one_cell
+from collect_pipelines.destinations.google_sheets.content.parts import parts, row_data
+from collect_pipelines.destinations.google_sheets.content.preview import drawn
+from collect_pipelines.destinations.google_sheets.content.tables import MAIN, bound_name, tables_of
 from collect_pipelines.destinations.google_sheets.files.spreadsheet import spreadsheet_id
 from collect_pipelines.destinations.google_sheets.tab.tab import sanitized
 from tests.contract.google_sheets_fakes import batch, column, entry
@@ -23,8 +25,8 @@ COLUMNS = [
 
 
 def cells(*answers: Any) -> list[Any]:
-    (row,) = rows.rows_of(batch(entry("r1", 7, *answers), columns=COLUMNS))
-    return [rows.cell_data(cell) for cell in row.cells]
+    (row,) = tables_of(batch(entry("r1", 7, *answers), columns=COLUMNS))[0].rows
+    return [one_cell.cell_data(cell) for cell in row.cells]
 
 
 def text(value: str) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def test_numbers_longer_than_a_sheet_shows_stay_text(value: int, shown: dict[str
 
 
 def test_long_answers_are_cut_visibly_and_counted() -> None:
-    (row,) = rows.rows_of(batch(entry("r1", 1, "x" * 60_000, 1), columns=COLUMNS))
+    (row,) = tables_of(batch(entry("r1", 1, "x" * 60_000, 1), columns=COLUMNS))[0].rows
     shown = row.cells[1]
 
     assert isinstance(shown, str)
@@ -69,9 +71,9 @@ def test_long_answers_are_cut_visibly_and_counted() -> None:
 
 
 def test_the_cut_counts_as_google_does_and_never_splits_a_character() -> None:
-    whole, cut = rows.shortened("😀" * 25_000)
+    whole, cut = one_cell.shortened("😀" * 25_000)
     assert (whole, cut) == ("😀" * 25_000, False)
-    shorter, cut = rows.shortened("x" + "😀" * 25_000)
+    shorter, cut = one_cell.shortened("x" + "😀" * 25_000)
 
     assert cut
     assert len(shorter.encode("utf-16-le")) // 2 <= 50_000
@@ -80,14 +82,14 @@ def test_the_cut_counts_as_google_does_and_never_splits_a_character() -> None:
 
 def test_two_questions_with_one_label_get_different_headers() -> None:
     twice = [column("a", label="Name"), column("b", label="Name"), column("c", label="_id"), column("d", label="")]
-    headers = [one.header for one in rows.sheet_columns(batch(entry("r1", 1), columns=twice))]
+    headers = [one.header for one in tables_of(batch(entry("r1", 1), columns=twice))[0].columns]
 
     assert headers == ["Submitted (UTC)", "Name", "Name (2)", "_id", "d", "_id (2)", "_revision"]
 
 
 def test_columns_are_bound_by_question_keys_and_long_keys_stay_apart() -> None:
     long = ["how_many_people_live_here_in_the_dry_season", "how_many_people_live_here_in_the_wet_season"]
-    names = [rows.bound_name(key) for key in ["age", *long]]
+    names = [bound_name(key) for key in ["age", *long]]
 
     assert names[0] == "age"
     assert len(set(names)) == 3
@@ -97,8 +99,8 @@ def test_columns_are_bound_by_question_keys_and_long_keys_stay_apart() -> None:
 def test_parts_depend_on_the_rows_alone_and_lose_none() -> None:
     chance = random.Random(1)
     many = [entry(f"r{place}", place, "ü" * chance.randrange(2000), place) for place in range(1, 400)]
-    all_rows = rows.rows_of(batch(*many, columns=COLUMNS))
-    first, second = ([[row.position for row in part] for part in rows.parts(all_rows, 50_000)] for _ in range(2))
+    tables = tables_of(batch(*many, columns=COLUMNS))
+    first, second = ([[row.position for row in part[MAIN]] for part in parts(tables, 50_000)] for _ in range(2))
 
     assert first == second
     assert [position for part in first for position in part] == list(range(1, 400))
@@ -106,22 +108,22 @@ def test_parts_depend_on_the_rows_alone_and_lose_none() -> None:
 
 
 def test_one_row_larger_than_a_request_is_a_part_of_its_own() -> None:
-    all_rows = rows.rows_of(batch(*(entry(f"r{place}", place, "x" * 900) for place in (1, 2)), columns=COLUMNS))
+    tables = tables_of(batch(*(entry(f"r{place}", place, "x" * 900) for place in (1, 2)), columns=COLUMNS))
 
-    assert [len(part) for part in rows.parts(all_rows, 100)] == [1, 1]
+    assert [len(part[MAIN]) for part in parts(tables, 100)] == [1, 1]
 
 
 def test_our_cells_skip_the_columns_of_people() -> None:
-    all_rows = rows.rows_of(batch(entry("r1", 1, "Asha", 3)))
+    (main,) = tables_of(batch(entry("r1", 1, "Asha", 3)))
     layout = {"_submitted": 5, "name": 1, "_id": 3, "_revision": 0}
-    (row,) = rows.row_data(all_rows, ["_submitted", "name", "age", "_id", "_revision"], layout)
+    (row,) = row_data(main.rows, main.names, layout)
 
     assert row["values"] == [number(1), text("Asha"), {}, text("r1"), {}, text("2030-01-01 00:01:00")]
 
 
 @pytest.mark.parametrize(("cell", "revision"), [(3, 3), (3.0, 3), ("3 (deleted)", 3), ("", 0), ("mine", 0), (True, 0), ("٣", 0)])
 def test_a_revision_is_read_back_whatever_people_do_to_its_cell(cell: Any, revision: int) -> None:
-    assert rows.revision_in(cell) == revision
+    assert one_cell.revision_in(cell) == revision
 
 
 @pytest.mark.parametrize(
@@ -151,9 +153,8 @@ def test_anything_else_is_no_spreadsheet() -> None:
 
 def test_the_preview_shows_the_exact_cells() -> None:
     shown = batch(entry("r1", 1, "6'3\"\nand \\ more", 3), entry("r2", 2, "=1+1", None))
-    drawn = table(rows.sheet_columns(shown), rows.rows_of(shown))
 
-    assert drawn.splitlines() == [
+    assert drawn(tables_of(shown)).splitlines() == [
         "Submitted (UTC)     | Name             | Age | _id | _revision",
         "--------------------+------------------+-----+-----+----------",
         "2030-01-01 00:01:00 | 6'3\"\\nand \\ more | 3   | r1  | 1",

@@ -70,10 +70,10 @@ class GoogleSheets(Destination):
 
     def preview(self, batch: Batch) -> str:
         """The header and the first rows as they would stand in the tab."""
-        from collect_pipelines.destinations.google_sheets.content.preview import table
-        from collect_pipelines.destinations.google_sheets.content.rows import rows_of, sheet_columns
+        from collect_pipelines.destinations.google_sheets.content.preview import drawn
+        from collect_pipelines.destinations.google_sheets.content.tables import tables_of
 
-        return table(sheet_columns(batch), rows_of(batch))
+        return drawn(tables_of(batch, title=self.config.tab))
 
     def deliver(self, batch: Batch) -> Delivery:
         """Appends what is new and edits what is known, each exactly once, however often the batch comes."""

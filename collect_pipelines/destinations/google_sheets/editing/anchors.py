@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.content.rows import Cell, Row
+from collect_pipelines.destinations.google_sheets.content.cells import Cell
+from collect_pipelines.destinations.google_sheets.content.tables import Row
 from collect_pipelines.destinations.google_sheets.landing import leftovers
 from collect_pipelines.destinations.google_sheets.landing.leftovers import ANCHOR
+from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
-from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created, layout_of
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 
 __all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "hold", "look", "standing", "write"]
 
@@ -51,7 +53,7 @@ class Standing:
         return any(now != then for now, then in self.origins.items())
 
 
-def hold(tab: Tab, rows: Sequence[Held], now: float, *, width: int = 0) -> Standing:
+def hold(book: Book, tab: Tab, rows: Sequence[Held], now: float, *, width: int = 0) -> Standing:
     """
     Hangs marks on the rows, and on so many columns; returns where the columns stood at that moment.
 
@@ -68,25 +70,26 @@ def hold(tab: Tab, rows: Sequence[Held], now: float, *, width: int = 0) -> Stand
     for position in range(width):
         span = {"sheetId": tab.memory.tab, "dimension": "COLUMNS", "startIndex": position, "endIndex": position + 1}
         requests.append(created(ANCHOR_BASE + group * GROUP_SIZE + COLUMNS_FROM + position, ANCHOR, str(group), {"dimensionRange": span}))
-    before = tab.memory.anchors
-    tab.memory.anchors = [*before, group]
-    tab.save()  # known before they exist, so that a crash leaves none behind
-    tab.memory.anchors = before
-    layout = leftovers.update(tab, requests, now)
-    tab.memory.anchors = [*tab.memory.anchors, group]
-    return Standing(group, layout, {position: position for position in range(width)})
+    memory = book.memory
+    before = memory.anchors
+    memory.anchors = [*before, group]
+    book.save()  # known before they exist, so that a crash leaves none behind
+    memory.anchors = before
+    layouts = leftovers.update(book, requests, now)
+    memory.anchors = [*memory.anchors, group]
+    return Standing(group, layouts[tab.name], {position: position for position in range(width)})
 
 
-def standing(tab: Tab, held: Standing) -> Standing:
+def standing(book: Book, tab: Tab, held: Standing) -> Standing:
     """Where the columns stand now."""
     lookup = {"metadataKey": ANCHOR, "metadataValue": str(held.group), "locationType": "COLUMN"}
-    entries = tab.entries(lookup)
+    entries = book.entries(lookup)
     origins = {
         one["location"]["dimensionRange"].get("startIndex", 0): one["metadataId"] % GROUP_SIZE - COLUMNS_FROM
         for one in entries
         if one["metadataKey"] == ANCHOR
     }
-    return Standing(held.group, layout_of(entries), origins)
+    return Standing(held.group, book.layouts_in(entries)[tab.name], origins)
 
 
 def look(tab: Tab, rows: Sequence[Held]) -> None:

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from collect_pipelines.destinations.google_sheets.content.rows import ID, REVISION, SUBMITTED, Cell, Row, revision_in, same
+from collect_pipelines.destinations.google_sheets.content.cells import Cell, revision_in, same
+from collect_pipelines.destinations.google_sheets.content.tables import ID, REVISION, SUBMITTED, Mark, Row, Table
 from collect_pipelines.destinations.google_sheets.editing.anchors import ANCHORS_AT_ONCE, Held, Standing, hold, look, standing, write
+from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
 from collect_pipelines.destinations.google_sheets.tab.tab import Tab, column_filter
 from collect_pipelines.errors import TryLater
 
-__all__ = ["NOTHING", "Editor", "Found", "Place"]
+__all__ = ["Editor", "Found", "Place"]
 
 PASSES = 3  # writes in a row while somebody moves columns; then we wait for them
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a response was seen."""
+    """Where a row was seen."""
 
     index: int
     """Row from 0; another one as soon as somebody sorts."""
@@ -29,24 +31,26 @@ class Found:
     """The ids a tab holds."""
 
     places: dict[str, Place]
-    """By response id; of several rows with one id the first."""
+    """By what stands in the id column; of several rows with one id the first."""
     width: int
     """Columns of the tab, people's too."""
 
 
-NOTHING: Final = Found({}, 0)
-
-
 @dataclass
 class Editor:
-    """Edits rows of one tab. `names` are our columns in the order of each row's cells."""
+    """Edits rows of the table's tab in one spreadsheet."""
 
-    tab: Tab
-    names: Sequence[str]
+    book: Book
+    table: Table
     now: Callable[[], float]
 
+    @property
+    def tab(self) -> Tab:
+        """The table's tab."""
+        return self.book.tab(self.table.name)
+
     def find(self) -> Found:
-        """Where each response stands, by the id column: one read, however many there are."""
+        """Where each row stands, by the id column: one read, however many there are."""
         first_row = {"gridRange": {"sheetId": self.tab.memory.tab, "startRowIndex": 0, "endRowIndex": 1}}
         filters = [column_filter(self.tab, ID), column_filter(self.tab, REVISION), first_row]
         columns: dict[str, list[Any]] = {}
@@ -70,13 +74,13 @@ class Editor:
         width: columns of the tab. anew: over the same revision too. Raises TryLater while somebody moves rows or columns under our hands.
         """
         for some in _some([Held(row, self._edited(row), index) for index, row in rows.items()]):
-            held = hold(self.tab, some, self.now(), width=width)
+            held = hold(self.book, self.tab, some, self.now(), width=width)
             look(self.tab, some)
-            now = standing(self.tab, held)
+            now = standing(self.book, self.tab, held)
             if now.layout != held.layout or now.moved():
                 raise _moving()  # nothing is written yet: what the rows held must be known by column, to be put back if need be
             # compared as `find` does: an id that a person typed in again may be a number now
-            right = [one for one in some if str(_at(one.cells, now.layout.get(ID))) == one.row.response_id]
+            right = [one for one in some if str(_at(one.cells, now.layout.get(ID))) == one.row.key]
             # Promise 6: an older revision never overwrites a newer one
             older = [one for one in right if revision_in(_at(one.cells, now.layout.get(REVISION))) < one.row.revision + anew]
             self._write(older, now, [], {one.anchor: one.cells for one in older})
@@ -89,7 +93,7 @@ class Editor:
 
         suspects: layouts the rows may have been written with. Cells of other columns that got our values are emptied again.
         """
-        layouts = [self.tab.layout(), *suspects]
+        layouts = [self.book.layouts()[self.tab.name], *suspects]
         wanted = {row.mark: row for row in rows}
         appended = any(row.appended for row in rows)
         wrong = []
@@ -97,11 +101,11 @@ class Editor:
             row = next((wanted[mark] for mark in _marks(cells, layouts, appended) if mark in wanted), None) if index else None
             if row is None:
                 continue
-            one = Held(row, dict(zip(self.names, row.cells, strict=True)), index, cells=cells)
+            one = Held(row, dict(zip(self.table.names, row.cells, strict=True)), index, cells=cells)
             if self._is_wrong(one, Standing(0, layouts[0], {}), suspects, []):
                 wrong.append(one)
         for some in _some(wrong):
-            held = hold(self.tab, some, self.now())
+            held = hold(self.book, self.tab, some, self.now())
             look(self.tab, some)
             right = [one for one in some if one.row.mark in _marks(one.cells, [held.layout, *suspects], appended)]
             self._write(right, held, list(suspects), {})
@@ -116,7 +120,7 @@ class Editor:
             written = write(self.tab, rows, lambda one: self._cells(one, now, used, earlier.get(one.anchor, [])))  # noqa: B023
             if written < len(rows):
                 raise _moving()
-            before, now = now, standing(self.tab, now)
+            before, now = now, standing(self.book, self.tab, now)
             if (now.layout, now.origins) == (before.layout, before.origins):
                 return
             # Promise 8: somebody moved a column around our write, so it may have hit one that is not ours
@@ -153,7 +157,7 @@ class Editor:
 
     def _edited(self, row: Row) -> dict[str, Cell]:
         """What an edit writes: all but when the response first came, unless the whole row is to be emptied."""
-        cells = dict(zip(self.names, row.cells, strict=True))
+        cells = dict(zip(self.table.names, row.cells, strict=True))
         if row.cells[-1] is None:
             return cells
         return {name: cell for name, cell in cells.items() if not name.startswith(SUBMITTED)}
@@ -172,7 +176,7 @@ def _some(rows: Sequence[Held]) -> Iterator[list[Held]]:
         yield list(rows[start : start + ANCHORS_AT_ONCE])
 
 
-def _marks(cells: Sequence[Any], layouts: Sequence[Layout], appended: bool) -> list[tuple[str, int]]:
+def _marks(cells: Sequence[Any], layouts: Sequence[Layout], appended: bool) -> list[Mark]:
     """What tells the row from others under each of the layouts: its id, and the revision where every one has a row."""
     known = [layout for layout in layouts if ID in layout]
     return [(str(_at(cells, one[ID])), revision_in(_at(cells, one.get(REVISION))) if appended else 0) for one in known]

@@ -1,19 +1,21 @@
 """New rows, each batch once: a marker with an id of our own and the rows it stands for, in one atomic request."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.content.rows import Row, SheetColumn, row_data
+from collect_pipelines.destinations.google_sheets.content.parts import Part, row_data
+from collect_pipelines.destinations.google_sheets.content.tables import MAIN, SheetColumn, Table
 from collect_pipelines.destinations.google_sheets.editing.editor import Editor
 from collect_pipelines.destinations.google_sheets.landing import leftovers
+from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
 from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import TryLater
 
-__all__ = ["Appender"]
+__all__ = ["Appender", "Parcel"]
 
 MARKER = "fp"
 DIGEST_CHARACTERS = 8
@@ -22,106 +24,139 @@ Json = dict[str, Any]
 
 
 @dataclass
+class Parcel:
+    """What lands together, once: the rows of a part in all tables of an integration, behind one marker."""
+
+    marker: int
+    fingerprint: str
+    """Tells this marker from one of the same number that stands for other rows."""
+    rows: Part
+    assumed: Layouts
+    """Where the columns stand if nobody moves one before it lands."""
+    requests: list[Json] = field(default_factory=list)
+    """The marker's is the first one."""
+
+
+@dataclass
 class Appender:
     """
-    Appends the parts of one batch.
+    Appends the parts of one batch to the tabs of one spreadsheet.
 
     Google refuses to create a metadata id that exists, and the refusal takes the whole request with it. So the same request
     can be sent again by anyone at any time: "done" and "the marker exists" both mean that the rows are there, once.
     """
 
-    tab: Tab
-    editor: Editor
+    book: Book
+    tables: Sequence[Table]
     batch: Batch
-    columns: Sequence[SheetColumn]
     now: Callable[[], float]
 
-    @property
-    def names(self) -> list[str]:
-        """Our columns, in the order of each row's cells."""
-        return [column.name for column in self.columns]
+    def new_columns(self, layouts: Layouts) -> dict[str, list[SheetColumn]]:
+        """Columns never made before, by table. One that was made and is gone was deleted by a person: it stays deleted."""
+        found = {table.name: self._new(table, layouts[table.name]) for table in self.tables}
+        return {name: columns for name, columns in found.items() if columns}
 
-    def new_columns(self, layout: Layout) -> list[SheetColumn]:
-        """Columns never made before. One that was made and is gone was deleted by a person: it stays deleted."""
-        known = {*layout, *self.tab.memory.bound}
-        return [column for column in self.columns if column.name not in known]
-
-    def append(self, part: int, rows: Sequence[Row], layout: Layout) -> Layout:
+    def append(self, number: int, rows: Part, layouts: Layouts) -> Layouts:
         """
-        Lands the rows of a part (from 1) and returns where the columns stood then; `layout` is where they stood a moment ago.
+        Lands the rows of a part (from 1) and returns where the columns stood then; `layouts` is where they stood a moment ago.
 
         Columns of new questions are created in the same request. Raises TryLater, Blocked or Refused; then nothing is
         known to have landed, and the same call finds out.
         """
-        new = self.new_columns(layout)
-        width = self.tab.grid_columns() if new else 0
-        assumed = layout | {column.name: width + place for place, column in enumerate(new)}
-        self._note(assumed)
-        marker = self.tab.numbers.marker(self.batch.batch_no, part)
-        # Promise 5: the marker stands first, so the index of a refusal tells its refusal from any other
-        requests = [created(marker, MARKER, self._fingerprint(part), {"sheetId": self.tab.memory.tab})]
-        requests += self._create_columns(new, width)
-        if rows:
-            data = row_data(rows, self.names, assumed)
-            requests.append({"appendCells": {"sheetId": self.tab.memory.tab, "rows": data, "fields": "userEnteredValue"}})
+        parcel = self.pack(number, rows, layouts)
         try:
-            after = leftovers.update(self.tab, requests, self.now())
+            after = leftovers.update(self.book, parcel.requests, self.now())
         except BadRequest as refusal:
-            self._require_landed(refusal, marker, part)
-            after = self.tab.layout()
-        self._verify(rows, assumed, after)
-        self._landed(marker, rows, after)
+            self._require_landed(refusal, parcel)
+            after = self.book.layouts()
+        self.landed(parcel, after)
         return after
+
+    def pack(self, number: int, rows: Part, layouts: Layouts) -> Parcel:
+        """What is to be sent for a part; notes before it is sent where the rows may land."""
+        new = self.new_columns(layouts)
+        widths = self.book.grid_columns(list(new))
+        assumed = {name: dict(layout) for name, layout in layouts.items()}
+        for name, columns in new.items():
+            assumed[name] |= {column.name: widths[name] + place for place, column in enumerate(columns)}
+        self._note(assumed)
+        marker = self.book.numbers.marker(self.batch.batch_no, number)
+        parcel = Parcel(marker, self._fingerprint(number), rows, assumed)
+        # Promise 5: the marker stands first, so the index of a refusal tells its refusal from any other
+        parcel.requests = [created(marker, MARKER, parcel.fingerprint, {"sheetId": self.book.tab(MAIN).number})]
+        for table in self.tables:
+            tab = self.book.tab(table.name)
+            parcel.requests += _create_columns(tab, new.get(table.name, []), widths.get(table.name, 0))
+            if rows.get(table.name):
+                data = row_data(rows[table.name], table.names, assumed[table.name])
+                parcel.requests.append({"appendCells": {"sheetId": tab.number, "rows": data, "fields": "userEnteredValue"}})
+        return parcel
+
+    def landed(self, parcel: Parcel, after: Layouts) -> None:
+        """The rows of the parcel are in the sheet; `after`: where the columns stood then. Puts right what hit a column that moved."""
+        for table in self.tables:
+            self._verify(table, parcel, after[table.name])
+        memory = self.book.memory
+        for table in self.tables:
+            kept = memory.tab(table.name)
+            kept.bound = list(dict.fromkeys([*kept.bound, *table.names]))
+            kept.layout = after[table.name]
+        memory.confirmed(parcel.marker, self.now())
+        memory.truncated += sum(row.truncated for rows in parcel.rows.values() for row in rows)
+        self.book.save()
 
     def finish(self) -> None:
         """Every part landed and stands where it belongs."""
-        if self.tab.memory.suspects:
-            self.tab.memory.suspects = []
-            self.tab.save()
+        kept = [self.book.memory.tab(table.name) for table in self.tables]
+        if any(one.suspects for one in kept):
+            for one in kept:
+                one.suspects = []
+            self.book.save()
 
-    def _verify(self, rows: Sequence[Row], assumed: Layout, after: Layout) -> None:
+    def _new(self, table: Table, layout: Layout) -> list[SheetColumn]:
+        known = {*layout, *self.book.memory.tab(table.name).bound}
+        return [column for column in table.columns if column.name not in known]
+
+    def _verify(self, table: Table, parcel: Parcel, after: Layout) -> None:
         """If somebody moved a column between our look and the write, the rows may stand in wrong columns: puts them right."""
-        suspects = self.tab.memory.suspects
+        rows, assumed = parcel.rows.get(table.name, []), parcel.assumed[table.name]
+        suspects = self.book.memory.tab(table.name).suspects
         if any(after.get(name) != position for name, position in assumed.items()):
             suspects.append(assumed)
-            self.tab.save()
+            self.book.save()
         if suspects:
-            self.editor.straighten(rows, suspects)
+            Editor(self.book, table, self.now).straighten(rows, suspects)
 
-    def _require_landed(self, refusal: BadRequest, marker: int, part: int) -> None:
+    def _require_landed(self, refusal: BadRequest, parcel: Parcel) -> None:
         if not refusal.already_exists:
             raise refusal
         if refusal.index != 0:
             raise TryLater("A column of a new question appeared at this moment.", after=1.0) from refusal
-        if not self.tab.is_ours(marker, MARKER, self._fingerprint(part)):
+        if not self.book.is_ours(parcel.marker, MARKER, parcel.fingerprint):
             raise foreign() from refusal
 
-    def _landed(self, marker: int, rows: Sequence[Row], after: Layout) -> None:
-        memory = self.tab.memory
-        memory.bound = list(dict.fromkeys([*memory.bound, *self.names]))
-        memory.layout = after
-        memory.confirmed(marker, self.now())
-        memory.truncated += sum(row.truncated for row in rows)
-        self.tab.save()
-
-    def _note(self, assumed: Layout) -> None:
+    def _note(self, assumed: Layouts) -> None:
         """Remembers, before sending, under which layout the rows may land; costs nothing while nobody moves columns."""
-        memory = self.tab.memory
-        if memory.layout == assumed:
-            return
-        if self.batch.attempt > 1:
-            memory.suspects.append(memory.layout)
-        memory.layout = assumed
-        self.tab.save()
+        changed = False
+        for name, layout in assumed.items():
+            kept = self.book.memory.tab(name)
+            if kept.layout == layout:
+                continue
+            if self.batch.attempt > 1:
+                kept.suspects.append(kept.layout)
+            kept.layout = layout
+            changed = True
+        if changed:
+            self.book.save()
 
-    def _create_columns(self, new: Sequence[SheetColumn], width: int) -> list[Json]:
-        if not new:
-            return []
-        grow = {"appendDimension": {"sheetId": self.tab.memory.tab, "dimension": "COLUMNS", "length": len(new)}}
-        bindings = [self.tab.binding(column, width + place) for place, column in enumerate(new)]
-        return [grow, *bindings, self.tab.header(new, width)]
-
-    def _fingerprint(self, part: int) -> str:
+    def _fingerprint(self, number: int) -> str:
         batch = self.batch
         whole = f"{batch.from_position}:{batch.to_position}:{batch.digest[:DIGEST_CHARACTERS]}"
-        return whole if part == 1 else f"{whole}/{part}"
+        return whole if number == 1 else f"{whole}/{number}"
+
+
+def _create_columns(tab: Tab, new: Sequence[SheetColumn], width: int) -> list[Json]:
+    if not new:
+        return []
+    grow = {"appendDimension": {"sheetId": tab.number, "dimension": "COLUMNS", "length": len(new)}}
+    return [grow, *(tab.binding(column, width + place) for place, column in enumerate(new)), tab.header(new, width)]

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.tab.memory import Layout
-from collect_pipelines.destinations.google_sheets.tab.tab import Tab
+from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest
 
 __all__ = ["ANCHOR", "update"]
@@ -15,26 +14,26 @@ ANCHOR = "e"
 Json = dict[str, Any]
 
 
-def update(tab: Tab, requests: Sequence[Json], now: float) -> Layout:
+def update(book: Book, requests: Sequence[Json], now: float) -> Layouts:
     """
     Carries out the requests or none, in one call with the deletions that are due; returns where our columns stood then.
 
     Raises BadRequest when one of `requests` is refused.
     """
-    memory = tab.memory
+    memory = book.memory
     markers, groups = memory.expired_markers(now), list(memory.anchors)
     deletions = [_deletion({"metadataId": number}) for number in markers]
     deletions += [_deletion({"metadataKey": ANCHOR, "metadataValue": str(group)}) for group in groups]
     try:
-        replies = tab.api.update(tab.spreadsheet, [*requests, *deletions, tab.layout_question()])
+        replies = book.api.update(book.spreadsheet, [*requests, *deletions, book.layout_question()])
     except BadRequest as refusal:
         if refusal.kind != "deleteDeveloperMetadata":
             raise
         # whether deleting what is gone already is an error is not documented; nothing was applied, so go without
-        replies = tab.api.update(tab.spreadsheet, [*requests, tab.layout_question()])
+        replies = book.api.update(book.spreadsheet, [*requests, book.layout_question()])
     memory.forget_markers(markers)
     memory.anchors = [group for group in memory.anchors if group not in groups]
-    return tab.layout_answer(replies)
+    return book.layout_answer(replies)
 
 
 def _deletion(lookup: Json) -> Json:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from collect_pipelines.destinations.google_sheets.content.rows import Row
+from collect_pipelines.destinations.google_sheets.content.tables import Mark, Row
 from collect_pipelines.destinations.interface import Outcome
 from collect_pipelines.errors import Refused
 
@@ -11,11 +11,11 @@ __all__ = ["Refusals"]
 
 
 class Refusals:
-    """The rows of a batch of `rows` rows that were refused so far, and why."""
+    """The entries of a batch of `entries` entries that were refused so far, and why."""
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._reasons: dict[tuple[str, int], str] = {}
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._reasons: dict[Mark, str] = {}
 
     @contextmanager
     def of(self, rows: Sequence[Row]) -> Iterator[None]:
@@ -23,12 +23,12 @@ class Refusals:
         try:
             yield
         except Refused as refusal:
-            self._reasons |= {row.mark: refusal.message for row in rows}
-            if not rows or len(self._reasons) == self._rows:
+            self._reasons |= {row.response_mark: refusal.message for row in rows}
+            if not rows or len(self._reasons) == self._entries:
                 raise
 
-    def outcomes(self, marks: Sequence[tuple[str, int]]) -> tuple[Outcome, ...]:
-        """One outcome per row of the batch, given as `Row.mark`."""
+    def outcomes(self, marks: Sequence[Mark]) -> tuple[Outcome, ...]:
+        """One outcome per row of the batch, given as `Row.response_mark`."""
         # Promise 4: what is in the sheet counts as delivered, whatever became of the other requests of its batch
         delivered, reasons = Outcome.delivered(), self._reasons
         if not reasons:

@@ -1,12 +1,13 @@
-"""What one integration remembers about its tab, as one value in Postgres."""
+"""What one integration remembers about its tabs in one spreadsheet, as one value in Postgres."""
 
 import secrets
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from collect_pipelines.destinations.google_sheets.content.tables import MAIN
 from collect_pipelines.destinations.interface import Context
 
-__all__ = ["Layout", "Memory", "Numbers", "knows_unique", "remember_unique"]
+__all__ = ["Layout", "Memory", "Numbers", "TabMemory", "knows_unique", "remember_unique"]
 
 Layout = dict[str, int]
 """Where our columns stand: name of the column -> position from 0."""
@@ -19,13 +20,11 @@ DELETED_AT_ONCE = 200  # keeps the request that carries the rows small
 
 
 @dataclass
-class Memory:
-    """Kept per integration and spreadsheet; `save` commits it."""
+class TabMemory:
+    """What is remembered about one tab."""
 
-    token: str = field(default_factory=lambda: secrets.token_hex(6))
-    """Marks the tab as this integration's; another database has another token."""
     tab: int = 0
-    """The sheet id we chose."""
+    """The sheet id we chose; 0 while none was."""
     ready: bool = False
     """The tab was created."""
     bound: list[str] = field(default_factory=list)
@@ -34,6 +33,16 @@ class Memory:
     """The layout the last batch was sent with."""
     suspects: list[Layout] = field(default_factory=list)
     """Layouts under which the open batch may have landed although the columns stand elsewhere now."""
+
+
+@dataclass
+class Memory:
+    """Kept per integration and spreadsheet; `save` commits it."""
+
+    token: str = field(default_factory=lambda: secrets.token_hex(6))
+    """Marks the tabs as this integration's; another database has another token."""
+    tabs: dict[str, TabMemory] = field(default_factory=dict)
+    """By the name of the table each holds."""
     markers: list[list[int]] = field(default_factory=list)
     """[minute of its confirmation, id, id, ...]: markers still in the sheet, oldest first."""
     anchors: list[int] = field(default_factory=list)
@@ -41,14 +50,21 @@ class Memory:
     truncated: int = 0
     """Cells cut at Google's limit so far."""
 
+    def tab(self, name: str) -> TabMemory:
+        """Of the tab that holds the table."""
+        return self.tabs.setdefault(name, TabMemory())
+
     @classmethod
     def recall(cls, context: Context, spreadsheet: str) -> "Memory":
         """What was remembered about the spreadsheet; a new memory when nothing was."""
         stored = context.recall(_name(spreadsheet))
         if not isinstance(stored, dict):
             return cls()
-        known: dict[str, Any] = {spec.name: stored[spec.name] for spec in fields(cls) if spec.name in stored}
-        return cls(**known)
+        kept = _known(cls, stored)
+        kept["tabs"] = {name: TabMemory(**_known(TabMemory, one)) for name, one in stored.get("tabs", {}).items()}
+        if stored.get("tab"):  # as it was kept when an integration had one tab
+            kept["tabs"][MAIN] = TabMemory(**_known(TabMemory, stored))
+        return cls(**kept)
 
     def save(self, context: Context, spreadsheet: str) -> None:
         """Committed when this returns."""
@@ -87,13 +103,13 @@ class Numbers:
         self._context = context
         self._scope = f"google_sheets:{spreadsheet}"
 
-    def tab(self) -> int:
+    def tab(self, table: str) -> int:
         """The sheet id, and the id of the metadata that marks the tab."""
-        return self._number("tab")
+        return self._number("tab" if table == MAIN else f"tab:{table}")
 
-    def column(self, name: str) -> int:
+    def column(self, table: str, name: str) -> int:
         """The id of a column's metadata."""
-        return self._number(f"column:{name}")
+        return self._number(f"column:{name}" if table == MAIN else f"column:{table}:{name}")
 
     def marker(self, batch_no: int, part: int) -> int:
         """The id of the marker of a part of a batch."""
@@ -111,6 +127,10 @@ def knows_unique(context: Context, spreadsheet: str) -> bool:
 def remember_unique(context: Context, spreadsheet: str) -> None:
     """Kept apart from the memory of the tab: a probe may run beside a delivery and must not overwrite what that one saved."""
     context.remember(f"unique:{spreadsheet}", True)
+
+
+def _known(kind: type[Any], stored: dict[str, Any]) -> dict[str, Any]:
+    return {spec.name: stored[spec.name] for spec in fields(kind) if spec.name in stored}
 
 
 def _name(spreadsheet: str) -> str:

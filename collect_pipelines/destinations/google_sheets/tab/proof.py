@@ -3,8 +3,10 @@
 import secrets
 from typing import Any
 
+from collect_pipelines.destinations.google_sheets.content.tables import MAIN
+from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import knows_unique, remember_unique
-from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
+from collect_pipelines.destinations.google_sheets.tab.tab import created
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, ids_repeat
 from collect_pipelines.destinations.interface import ProbeReport
 
@@ -17,51 +19,52 @@ FIELDS = "properties(title),spreadsheetUrl,sheets(properties(sheetId,title,gridP
 Json = dict[str, Any]
 
 
-def prove(tab: Tab) -> ProbeReport:
+def prove(book: Book) -> ProbeReport:
     """Reads the spreadsheet, writes a mark nobody sees and removes it; sees once that ids are unique. Raises Blocked."""
-    document = tab.api.spreadsheet(tab.spreadsheet, FIELDS)
-    if tab.memory.ready:
-        tab.layout()
-    _try_writing(tab)
-    return _report(tab, document)
+    document = book.api.spreadsheet(book.spreadsheet, FIELDS)
+    if book.ready:
+        book.layouts()
+    _try_writing(book)
+    return _report(book, document)
 
 
-def _try_writing(tab: Tab) -> None:
+def _try_writing(book: Book) -> None:
     number = PROBE_BASE + secrets.randbelow(PROBE_BASE)  # a fresh one: two probes at once must not meet
     create = created(number, KEY, "", {"spreadsheet": True})
     delete: Json = {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": number}}}}
-    if knows_unique(tab.context, tab.spreadsheet):
-        tab.api.update(tab.spreadsheet, [create, delete])
+    if knows_unique(book.context, book.spreadsheet):
+        book.api.update(book.spreadsheet, [create, delete])
         return
-    tab.api.update(tab.spreadsheet, [create])
+    book.api.update(book.spreadsheet, [create])
     try:
-        tab.api.update(tab.spreadsheet, [create])
+        book.api.update(book.spreadsheet, [create])
         unique = False
     except BadRequest as refusal:
         if not refusal.already_exists:
             raise
         unique = True
-    tab.api.update(tab.spreadsheet, [delete])
+    book.api.update(book.spreadsheet, [delete])
     if not unique:
         raise ids_repeat()
-    remember_unique(tab.context, tab.spreadsheet)
+    remember_unique(book.context, book.spreadsheet)
 
 
-def _report(tab: Tab, document: Json) -> ProbeReport:
+def _report(book: Book, document: Json) -> ProbeReport:
     properties = [one["properties"] for one in document.get("sheets", [])]
-    ours = next((one for one in properties if tab.memory.ready and one.get("sheetId", 0) == tab.memory.tab), None)
+    main = book.memory.tab(MAIN)
+    ours = next((one for one in properties if main.ready and one.get("sheetId", 0) == main.tab), None)
     grids = [one.get("gridProperties", {}) for one in properties]
     cells = sum(grid.get("rowCount", 0) * grid.get("columnCount", 0) for grid in grids)
     title, url = document["properties"]["title"], document.get("spreadsheetUrl", "")
     place = f"tab {ours['title']!r}" if ours else "a tab will be made for the first responses"
     return ProbeReport(
-        summary=f"Spreadsheet {title!r} can be read and written as {tab.api.http.explain.who}; {place}.",
+        summary=f"Spreadsheet {title!r} can be read and written as {book.api.http.explain.who}; {place}.",
         facts={
-            "spreadsheet": tab.spreadsheet,
+            "spreadsheet": book.spreadsheet,
             "title": title,
             "tab": ours["title"] if ours else None,
             "allocated_cells": cells,
-            "truncated_cells": tab.memory.truncated,
+            "truncated_cells": book.memory.truncated,
         },
-        url=f"{url}#gid={tab.memory.tab}" if ours else url,
+        url=f"{url}#gid={main.tab}" if ours else url,
     )

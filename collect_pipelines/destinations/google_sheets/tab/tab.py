@@ -1,17 +1,18 @@
 """One tab of ours: made once, then found by the marks it carries, wherever people put it and its columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.content.rows import ID, SheetColumn, cell_data
-from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Memory, Numbers, knows_unique, remember_unique
+from collect_pipelines.destinations.google_sheets.content.cells import cell_data
+from collect_pipelines.destinations.google_sheets.content.tables import SheetColumn
+from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Numbers, TabMemory
 from collect_pipelines.destinations.google_sheets.wire.calls import Api
-from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign, ids_repeat
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign
 from collect_pipelines.destinations.interface import Context
 from collect_pipelines.errors import TryLater
 
-__all__ = ["Tab", "column_filter", "created", "layout_of", "sanitized"]
+__all__ = ["BOUND", "OWN", "Tab", "column_filter", "created", "layout_of", "sanitized"]
 
 OWN = "collect"  # key of the SHEET metadata whose value is our token
 BOUND = "q"  # key of the COLUMN metadata; short, since all keys and values of a tab share 30,000 characters
@@ -25,17 +26,23 @@ Json = dict[str, Any]
 
 @dataclass
 class Tab:
-    """The tab of one integration in one spreadsheet, with what is remembered about it."""
+    """The tab of one table of one integration in one spreadsheet."""
 
     context: Context
     api: Api
     spreadsheet: str
-    memory: Memory
+    token: str
+    memory: TabMemory
     numbers: Numbers
+    name: str
+    """Of its table."""
+    save: Callable[[], None]
+    """Commits the memory."""
 
-    def save(self) -> None:
-        """Commits the memory."""
-        self.memory.save(self.context, self.spreadsheet)
+    @property
+    def number(self) -> int:
+        """Its sheet id."""
+        return self.memory.tab
 
     def prepare(self, title: str, columns: Sequence[SheetColumn], *, own_file_title: str | None) -> None:
         """
@@ -46,70 +53,23 @@ class Tab:
         if self.memory.ready:
             return
         if not self.memory.tab:
-            self.memory.tab = self.numbers.tab()
+            self.memory.tab = self.numbers.tab(self.name)
             self.save()  # the token must be known before it is written into the sheet
         tabs = self.api.spreadsheet(self.spreadsheet, TAB_FIELDS).get("sheets", [])
         ours = next((one for one in tabs if one["properties"].get("sheetId", 0) == self.memory.tab), None)
         if ours is None:
             self._create(_free_title(title, tabs), columns, tabs, own_file_title)
-        elif self.memory.token not in [one.get("metadataValue") for one in ours.get("developerMetadata", [])]:
+        elif self.token not in [one.get("metadataValue") for one in ours.get("developerMetadata", [])]:
             raise foreign()
         self.memory.bound = [column.name for column in columns]
         self.memory.layout = {column.name: place for place, column in enumerate(columns)}
         self.memory.ready = True
         self.save()
 
-    def require_unique_ids(self) -> None:
-        """Sees once that the server refuses a metadata id that exists: without it a resent batch would be written twice."""
-        if self.memory.markers:
-            return  # seen before the first batch
-        if knows_unique(self.context, self.spreadsheet):
-            return
-        try:
-            self.api.update(self.spreadsheet, [self._mark()])
-        except BadRequest as refusal:
-            if not refusal.already_exists:
-                raise
-        else:
-            raise ids_repeat()
-        remember_unique(self.context, self.spreadsheet)
-
-    def layout(self) -> Layout:
-        """Where our columns stand now. Raises Blocked when the tab or the id column is gone."""
-        return layout_of(self.entries())
-
-    def entries(self, *more: Json) -> list[Json]:
-        """The metadata of our columns and what else the lookups match. Raises Blocked when the tab or the id column is gone."""
-        lookups = [{"metadataKey": OWN, "metadataValue": self.memory.token}, *more]
-        filters = [self._bound_filter(), *({"developerMetadataLookup": lookup} for lookup in lookups)]
-        found = self.api.search(self.spreadsheet, *filters)
-        if not any(one["metadataKey"] == OWN for one in found):
-            raise self.api.http.explain.tab_missing()
-        if ID not in layout_of(found):
-            raise self.api.http.explain.column_missing(ID)
-        return found
-
-    def layout_question(self) -> Json:
-        """A request that changes nothing and whose reply tells where our columns stood when the batch was applied."""
-        wanted = {"dataFilters": [self._bound_filter()], "developerMetadata": {"visibility": "DOCUMENT"}, "fields": "visibility"}
-        return {"updateDeveloperMetadata": wanted}
-
-    def layout_answer(self, replies: Sequence[Json]) -> Layout:
-        """The layout in the reply to `layout_question`, the last request of the batch."""
-        entries = replies[-1].get("updateDeveloperMetadata", {}).get("developerMetadata", []) if replies else []
-        return layout_of(entries) if entries else self.layout()
-
-    def grid_columns(self) -> int:
-        """How many columns the tab has now."""
-        for one in self.api.spreadsheet(self.spreadsheet, TAB_FIELDS).get("sheets", []):
-            if one["properties"].get("sheetId", 0) == self.memory.tab:
-                return int(one["properties"]["gridProperties"]["columnCount"])
-        raise self.api.http.explain.tab_missing()
-
     def binding(self, column: SheetColumn, position: int) -> Json:
         """Binds a column to what it holds, for ever."""
         span = {"sheetId": self.memory.tab, "dimension": "COLUMNS", "startIndex": position, "endIndex": position + 1}
-        return created(self.numbers.column(column.name), BOUND, column.name, {"dimensionRange": span})
+        return created(self.numbers.column(self.name, column.name), BOUND, column.name, {"dimensionRange": span})
 
     def header(self, columns: Sequence[SheetColumn], position: int) -> Json:
         """Writes the headers of columns that stand side by side."""
@@ -119,16 +79,11 @@ class Tab:
         fields = "userEnteredValue,userEnteredFormat.textFormat.bold,note"
         return {"updateCells": {"start": start, "rows": [{"values": cells}], "fields": fields}}
 
-    def is_ours(self, number: int, key: str, value: str) -> bool:
-        """Whether the metadata of an id is what we would have written: an id taken by somebody else is never taken for success."""
-        found = self.api.metadata(self.spreadsheet, number)
-        return (found.get("metadataKey"), found.get("metadataValue")) == (key, value)
-
     def _create(self, title: str, columns: Sequence[SheetColumn], tabs: Sequence[Json], own_file_title: str | None) -> None:
         grid = {"rowCount": GRID_ROWS, "columnCount": len(columns), "frozenRowCount": 1}
         requests: list[Json] = [
             {"addSheet": {"properties": {"sheetId": self.memory.tab, "title": title, "gridProperties": grid}}},
-            self._mark(),
+            self.mark(),
             *(self.binding(column, place) for place, column in enumerate(columns)),
             self.header(columns, 0),
         ]
@@ -151,10 +106,12 @@ class Tab:
         found = self.api.values(self.spreadsheet, [{"gridRange": {"sheetId": DEFAULT_TAB}}])
         return not any(one["valueRange"].get("values") for one in found)
 
-    def _mark(self) -> Json:
-        return created(self.memory.tab, OWN, self.memory.token, {"sheetId": self.memory.tab})
+    def mark(self) -> Json:
+        """The request that marks the tab as ours; refused when it is marked."""
+        return created(self.memory.tab, OWN, self.token, {"sheetId": self.memory.tab})
 
-    def _bound_filter(self) -> Json:
+    def bound_filter(self) -> Json:
+        """A data filter for the metadata of all our columns."""
         location = {"sheetId": self.memory.tab}
         return {"developerMetadataLookup": {"metadataKey": BOUND, "locationType": "COLUMN", "metadataLocation": location}}
 
@@ -177,13 +134,10 @@ def sanitized(title: str) -> str:
     return " ".join(kept.split())[:MAX_TITLE].strip() or "Responses"
 
 
-def layout_of(entries: Sequence[Json]) -> Layout:
-    """Where the columns stand that these metadata bind."""
-    return {
-        one["metadataValue"]: one["location"]["dimensionRange"].get("startIndex", 0)
-        for one in entries
-        if one["metadataKey"] == BOUND and "dimensionRange" in one.get("location", {})
-    }
+def layout_of(entries: Sequence[Json], tab: int) -> Layout:
+    """Where the columns stand that these metadata bind in the tab with this sheet id."""
+    spans = ((one, one.get("location", {}).get("dimensionRange")) for one in entries if one["metadataKey"] == BOUND)
+    return {one["metadataValue"]: span.get("startIndex", 0) for one, span in spans if span and span.get("sheetId", 0) == tab}
 
 
 def _free_title(title: str, tabs: Sequence[Json]) -> str:
