@@ -39,6 +39,8 @@ class Totals:
     through_position: int = 0
     outcome: str = ""
     message: str | None = None
+    problem: str | None = None
+    notices: tuple[str, ...] = ()
     checks: dict[str, int] = field(default_factory=dict)
     """Rows that failed, by expectation; batches, for a rule over batches."""
     warnings: dict[str, str] = field(default_factory=dict)
@@ -71,7 +73,9 @@ class Totals:
         self.oldest_age_seconds = max(self.oldest_age_seconds, report.oldest_age_seconds)
         if report.purpose == "live":  # what was set aside, or is backfilled, lies behind
             self.through_position = max(self.through_position, report.to_position if landed else report.from_position - 1)
-        self.outcome, self.message = report.outcome, report.message
+        self.outcome, self.message, self.problem = report.outcome, report.message, report.problem
+        if report.notices is not None:
+            self.notices = report.notices
         if landed:
             self.warnings = dict(report.warnings)
         for name, count in report.checks.items():

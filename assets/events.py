@@ -37,6 +37,10 @@ def metadata_of(totals: Totals) -> dict[str, int | float | str]:
         document["through_position"] = totals.through_position  # older entries alone say nothing of it, and 0 would fall out of its plot
     if totals.message and (totals.outcome in WORDS or totals.warnings):
         document["message"] = totals.message
+    if totals.problem:
+        document["problem"] = totals.problem
+    if totals.notices:
+        document["notices"] = "\n".join(totals.notices)
     return document
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, NewType
 
 __all__ = [
+    "RECONNECT_NEEDED",
     "Accepted",
     "BatchState",
     "BreakerState",
@@ -38,6 +39,10 @@ BreakerState = Literal["closed", "open", "half_open"]
 """Whether the receiver of an integration is asked: yes; not yet, it failed again and again; the next attempt decides."""
 Purpose = Literal["live", "retry", "backfill", "replay"]
 """Why a batch is sent: new entries, entries that were set aside, older entries a new integration has not had, entries once more."""
+
+
+RECONNECT_NEEDED = "google_sheets.reconnect_needed"
+"""Code of a block: Google no longer accepts the credentials. It ends by itself when the connection is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,10 @@ class Ledger:
     oldest_pending_seconds: float | None
     reason: str | None = None
     fix: str | None = None
+    problem: str | None = None
+    """Code of what it is blocked by, where that has a name."""
+    notices: Sequence[Mapping[str, Any]] = ()
+    """What a person should know although it goes on: `code`, `message`, `fix`, `since`."""
     set_aside: int = 0
     """Of the pending ones, those that are tried by themselves."""
     open_letters: int = 0

@@ -154,7 +154,11 @@ def _integrations(database: "Database") -> Iterator[Diagnosis]:
     blocked = [one for one in found if one.state == "blocked"]
     for one in blocked:
         fix = f"{one.fix} Then: collect integrations resume {one.name}" if one.fix else f"collect integrations resume {one.name}"
-        yield Diagnosis(f"integration {one.name}", "broken", one.reason or "It is blocked.", fix)
+        named = f" ({one.problem}: docs/problems.md)" if one.problem else ""
+        yield Diagnosis(f"integration {one.name}", "broken", (one.reason or "It is blocked.") + named, fix)
+    for one in found:
+        for notice in one.notices:
+            yield Diagnosis(f"integration {one.name}", "note", f"{notice['message']} ({notice['code']})", notice["fix"])
     if not blocked:
         yield Diagnosis("integrations", "ok", f"{len(found)}, none is blocked")
 

@@ -11,6 +11,7 @@ from collect_pipelines.cli.integration_settings import add, read_config, set_com
 from collect_pipelines.cli.integration_trials import preview, test
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import ago, emit, print_facts, print_json, say
+from collect_pipelines.cli.problem_words import words_of
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def list_command(settings: Settings, form: str | None, kind: str | None, as_json
     emit(
         {"integrations": found},
         as_json=as_json,
-        headings=("name", "form", "kind", "state", "delivered up to", "reason"),
-        rows=[(one.name, one.form, one.kind, one.state, one.cursor, one.reason) for one in found],
+        headings=("name", "form", "kind", "state", "delivered up to", "problem", "reason", "notices"),
+        rows=[
+            (one.name, one.form, one.kind, one.state, one.cursor, one.problem, one.reason, " ".join(words_of(one.notices)) or None)
+            for one in found
+        ],
         empty="There are no integrations. Next: collect integrations add KIND --form FORM",
     )
 
@@ -88,7 +92,9 @@ def show(settings: Settings, name: str, organization: str, as_json: bool) -> Non
         return
     documents = {name: json.dumps(getattr(found, name), ensure_ascii=False) for name in ("config", "mapping")}
     failing = {"breaker": breaker.state.replace("_", "-"), "failing since": breaker.since, "last error": breaker.error}
-    print_facts(asdict(found) | documents | failing)
+    facts = asdict(found)
+    told = {f"notice since {one['since']}": words for one, words in zip(facts.pop("notices"), words_of(found.notices), strict=True)}
+    print_facts(facts | documents | failing | told)
     if row:
         names = ("accepted", "delivered", "filtered", "quarantined", "dead_lettered", "erased", "pending")
         print_facts({name.replace("_", " "): row[name] for name in names} | {"oldest pending": ago(row["oldest_pending_seconds"])})

@@ -10,6 +10,7 @@ from collect_pipelines.cli.behind import NOTHING_BEHIND, Behind, read_behind
 from collect_pipelines.cli.connection import transaction
 from collect_pipelines.cli.options import json_option, pass_settings
 from collect_pipelines.cli.output import ago, print_json, print_table, say
+from collect_pipelines.cli.problem_words import words_of
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def command(settings: Settings, form: str | None, as_json: bool) -> None:
         say("No form is published yet. Next: collect forms publish FILE.yaml")
         return
     _tables(forms, rows)
+    for row in rows:
+        for words in words_of(row.notices):
+            say(f"{row.integration}: {words}")
     say(_sentence(forms, rows, behind))
 
 
@@ -88,7 +92,8 @@ def _sentence(forms: list["FormRecord"], rows: list["Ledger"], behind: Behind = 
         first = blocked[0]
         fix = f" {first.fix}" if first.fix else ""
         reason = first.reason or "no reason given."
-        return f"{first.integration} is blocked: {reason}{fix} Then: collect integrations resume {first.integration}"
+        named = f" ({first.problem})" if first.problem else ""
+        return f"{first.integration} is blocked{named}: {reason}{fix} Then: collect integrations resume {first.integration}"
     pending = [row for row in rows if row.pending]
     if pending and all(row.state == "paused" for row in pending):
         names = ", ".join(row.integration for row in pending)

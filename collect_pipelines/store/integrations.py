@@ -66,6 +66,10 @@ class Integration:
     reason: str | None
     """Why it is paused or blocked, for a person."""
     fix: str | None
+    problem: str | None
+    """Code of what it is blocked by, where that has a name, e.g. `google_sheets.not_shared`: docs/problems.md."""
+    notices: list[dict[str, Any]]
+    """What a person should know although it goes on: `code`, `message`, `fix`, `since`."""
     cursor: int
     """Everything up to this position is settled, but for what is `behind`."""
     behind: int
@@ -169,10 +173,20 @@ def list_integrations(connection: Connection, form_id: int | None = None, kind: 
 
 
 def set_integration_state(
-    connection: Connection, integration_id: int, state: IntegrationState, reason: str | None = None, fix: str | None = None
+    connection: Connection,
+    integration_id: int,
+    state: IntegrationState,
+    reason: str | None = None,
+    fix: str | None = None,
+    *,
+    problem: str | None = None,
 ) -> None:
-    """Pauses, blocks or resumes; resuming also ends a wait for the next attempt. The backlog is kept. Raises NotFound."""
-    values: dict[str, Any] = {"state": state, "reason": reason, "fix": fix}
+    """
+    Pauses, blocks or resumes; resuming also ends a wait for the next attempt. The backlog is kept. Raises NotFound.
+
+    problem: code of what it is blocked by.
+    """
+    values: dict[str, Any] = {"state": state, "reason": reason, "fix": fix, "problem": problem}
     if state == "active":
         values |= {"next_attempt_at": None, "failures": 0}
     if not connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values)).rowcount:
@@ -289,6 +303,8 @@ def _integrations(connection: Connection, query: Any) -> list[Integration]:
             state=row.state,
             reason=row.reason,
             fix=row.fix,
+            problem=row.problem,
+            notices=row.notices,
             cursor=row.cursor,
             behind=row.behind,
             start_position=row.start_position,

@@ -98,6 +98,8 @@ def _line(row: Any) -> Ledger:
         oldest_pending_seconds=None if row.age is None else max(float(row.age), 0.0),
         reason=row.reason,
         fix=row.fix,
+        problem=row.problem,
+        notices=row.notices,
         set_aside=row.letters_waiting,
         open_letters=row.letters_open,
         failures=row.failures,

@@ -55,6 +55,10 @@ class Report:
     from_position: int = 0
     to_position: int = 0
     message: str | None = None
+    problem: str | None = None
+    """Code of what it is blocked by, where that has a name."""
+    notices: tuple[str, ...] | None = None
+    """What the destination wants a person to know although it goes on; None: nothing was said."""
     checks: Mapping[str, CheckCount] = field(default_factory=dict)
     """For validation: expectation -> rows, or batches for a rule over batches."""
     warnings: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ Everything is a plain number of the ledger (promise 4): per integration,
 `accepted = delivered + filtered + quarantined + dead letters + erased + undelivered`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -28,6 +29,8 @@ __all__ = [
 
 PIPELINE_UP = "collect_pipeline_up"
 INTEGRATION_STATE = "collect_integration_state"
+INTEGRATION_PROBLEM = "collect_integration_problem"
+INTEGRATION_NOTICE = "collect_integration_notice"
 BREAKER_OPEN = "collect_integration_breaker_open"
 OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
 QUOTA_REMAINING = "collect_quota_remaining_ratio"
@@ -35,6 +38,7 @@ HELD_BY_RULE = "collect_held_by_rule"
 BATCH_RULE_BROKEN = "collect_batch_rule_broken"
 
 INTEGRATION_LABELS = ("form", "integration", "kind")
+UNNAMED = "unnamed"  # of a problem without a code
 
 LEDGER_GAUGES = {
     "collect_accepted_responses": ("accepted", "Log entries accepted for the form."),
@@ -153,8 +157,19 @@ def _ledger_families(ledger: list[Ledger]) -> Iterator[Metric]:
         BREAKER_OPEN, "1 while attempt after attempt brought nothing forward and the next one is waited for.", labels=INTEGRATION_LABELS
     )
     states = GaugeMetricFamily(INTEGRATION_STATE, "1 for the state the integration is in.", labels=[*INTEGRATION_LABELS, "state"])
+    # a code is one of the few a kind names, never a text about one case
+    problems = GaugeMetricFamily(
+        INTEGRATION_PROBLEM, "1 for the problem the integration is blocked by.", labels=[*INTEGRATION_LABELS, "problem"]
+    )
+    notices = GaugeMetricFamily(
+        INTEGRATION_NOTICE, "How often the integration goes on although a person should know.", labels=[*INTEGRATION_LABELS, "notice"]
+    )
     for row in ledger:
         names = [row.form, row.integration, row.kind]
+        if row.state == "blocked":
+            problems.add_metric([*names, row.problem or UNNAMED], 1.0)
+        for code, count in Counter(str(one["code"]) for one in row.notices).items():
+            notices.add_metric([*names, code], count)
         oldest.add_metric(names, row.oldest_pending_seconds or 0.0)
         breakers.add_metric(names, float(row.breaker != "closed"))
         for state in get_args(IntegrationState):
@@ -162,6 +177,8 @@ def _ledger_families(ledger: list[Ledger]) -> Iterator[Metric]:
     yield oldest
     yield breakers
     yield states
+    yield problems
+    yield notices
 
 
 def _batch_families(batches: list[BatchTotals]) -> Iterator[Metric]:

@@ -54,6 +54,17 @@ def test_what_needs_attention_is_told_besides() -> None:
     assert registry(ROW).get_sample_value("collect_integration_breaker_open", LABELS) == 0
 
 
+def test_a_problem_and_notices_are_told_by_their_codes_alone() -> None:
+    notices = [{"code": "sheet.cut", "message": "One.", "fix": None}, {"code": "sheet.cut", "message": "Two.", "fix": None}]
+    blocked = registry(replace(ROW, state="blocked", reason="Not shared with ada@example.org.", problem="sheet.not_shared"))
+    going_on = registry(replace(ROW, notices=notices))
+
+    assert blocked.get_sample_value("collect_integration_problem", LABELS | {"problem": "sheet.not_shared"}) == 1
+    assert going_on.get_sample_value("collect_integration_notice", LABELS | {"notice": "sheet.cut"}) == 2
+    assert registry(replace(ROW, state="blocked")).get_sample_value("collect_integration_problem", LABELS | {"problem": "unnamed"}) == 1
+    assert b"ada@" not in generate_latest(blocked)
+
+
 def test_nothing_undelivered_is_an_age_of_zero_not_a_gap() -> None:
     every = registry(replace(ROW, oldest_pending_seconds=None))
 

@@ -1,12 +1,12 @@
 """The ways an attempt can end, each in one transaction: cursor, ledger, batch, letters and the wait for the next one together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Connection
 
-from collect_pipelines.destinations.interface import Delivery, Destination, Outcome
+from collect_pipelines.destinations.interface import Delivery, Destination, Notice, Outcome
 from collect_pipelines.errors import Blocked, TryLater
 from collect_pipelines.store.backfills import settle_backfill
 from collect_pipelines.store.batches import Counts, last_batches
@@ -14,6 +14,7 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration, set_batch_rows, set_integration_state
 from collect_pipelines.store.leases import Lease, hold_lease, release_lease
 from collect_pipelines.store.letters import Letter
+from collect_pipelines.store.notices import StoredNotice, settle_notices
 from collect_pipelines.store.settlement import Spent, close_batch, postpone_batch, replace_batch
 from collect_pipelines.sync.delivery.aside import letters_of, with_given_up
 from collect_pipelines.sync.delivery.attempt import Attempt
@@ -21,7 +22,7 @@ from collect_pipelines.sync.delivery.singling import after_landing, half, refuse
 from collect_pipelines.sync.membership import Account, storable
 from collect_pipelines.sync.retry import next_wait
 
-__all__ = ["Ending", "Odds", "set_blocked"]
+__all__ = ["Ending", "Odds", "set_blocked", "told_notices"]
 
 LOOK_BACK = 64  # batches: more than it takes to single one entry out of a million
 
@@ -55,6 +56,8 @@ class Ending:
         cost = Spent(self.attempt.rows, delivery.api_calls, delivery.sent_bytes, seconds, quota_wait_seconds)
         with self.database.begin() as connection:
             self._close(connection, "landed", counts, letters, cost, account, wait, error=None)
+            if delivery.notices is not None:
+                settle_notices(connection, self.integration.integration_id, told_notices(delivery.notices))
         return counts, wait
 
     def park(self, error: str, *, unknown: bool, answered: bool, seconds: float) -> Counts:
@@ -167,5 +170,12 @@ class Ending:
 def set_blocked(connection: Connection, integration: Integration, lease: Lease, error: Blocked) -> None:
     """A person is needed before the integration goes on. Ends the lease."""
     hold_lease(connection, lease)
-    set_integration_state(connection, integration.integration_id, "blocked", storable(error.message), storable(error.fix or ""))
+    words = (storable(error.message), storable(error.fix or ""))
+    problem = None if error.problem is None else storable(error.problem)
+    set_integration_state(connection, integration.integration_id, "blocked", *words, problem=problem)
     release_lease(connection, lease)
+
+
+def told_notices(notices: Sequence[Notice]) -> list[StoredNotice]:
+    """As they can be kept. Raises whatever comes of a plug-in that told something else than notices."""
+    return [StoredNotice(storable(one.code), storable(one.message), None if one.fix is None else storable(one.fix)) for one in notices]

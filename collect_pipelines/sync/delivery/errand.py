@@ -14,7 +14,7 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.leases import release_lease
 from collect_pipelines.sync.delivery.attempt import Attempt, Desk
-from collect_pipelines.sync.delivery.endings import Ending, Odds, set_blocked
+from collect_pipelines.sync.delivery.endings import Ending, Odds, set_blocked, told_notices
 from collect_pipelines.sync.delivery.singling import SINGLE_STUMBLES, STUMBLES
 from collect_pipelines.sync.membership import Account, oldest_age_seconds
 from collect_pipelines.sync.plugs import Plug, Plugs
@@ -120,7 +120,7 @@ class Errand:
         try:
             with self._office.database.begin() as connection:
                 set_blocked(connection, self.integration, self.tenure.lease, error)
-            self.report = self._told("blocked", message=f"{error.message} {error.fix or ''}".strip())
+            self.report = self._told("blocked", message=f"{error.message} {error.fix or ''}".strip(), problem=error.problem)
             self._settled = True
         except (LeaseLost, Unavailable) as exc:
             self.fail(exc.message)
@@ -134,11 +134,12 @@ class Errand:
             delivery = _without_error(result, self.attempt.rows)
             # in here, because it reads what the plug-in told
             account = self.attempt.membership.account(delivery.outcomes)
+            notices = told_notices(delivery.notices or ())
         except TryLater as exc:
             return self._postpone(exc)
         except Blocked as exc:
             self._ending.block(exc, self._seconds)
-            return self._told("blocked", message=f"{exc.message} {exc.fix or ''}".strip())
+            return self._told("blocked", message=f"{exc.message} {exc.fix or ''}".strip(), problem=exc.problem)
         except Refused as exc:
             return self._refused(exc)
         except (LeaseLost, Unavailable):
@@ -149,9 +150,9 @@ class Errand:
             # who says when is not failing
             after = account.later.after
             return self._postpone(TryLater(account.later.reason, after=after), failed=after is None)
-        return self._land(account, delivery)
+        return self._land(account, delivery, None if delivery.notices is None else tuple(one.message for one in notices))
 
-    def _land(self, account: Account, delivery: Delivery) -> Report:
+    def _land(self, account: Account, delivery: Delivery, notices: tuple[str, ...] | None) -> Report:
         waited = self._office.waited.get(self.integration.integration_id, 0.0) + delivery.quota_wait_seconds
         counts, wait = self._ending.land(account, delivery, self._seconds, waited)
         self._office.waited.pop(self.integration.integration_id, None)
@@ -167,6 +168,7 @@ class Errand:
             # What it waited before was told by the reports that postponed it.
             quota_wait_seconds=delivery.quota_wait_seconds,
             retry_in_seconds=wait,
+            notices=notices,
         )
 
     def _postpone(self, error: TryLater, outcome: str | None = None, *, failed: bool = True, in_a_row: int | None = None) -> Report:
