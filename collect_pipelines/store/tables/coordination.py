@@ -9,6 +9,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
@@ -47,26 +48,37 @@ quota = Table(
     Column("taken", BigInteger, nullable=False, server_default=text("0")),
     Column("refused", BigInteger, nullable=False, server_default=text("0")),
     moment("last_refused_at"),
-    # Virtual time of the fair queue for this bucket.
+    # Most tokens in any sixty seconds, when the receiver counts minutes.
+    Column("per_minute", Integer),
+    # Tokens by the second they were taken in, the last one being that of `recent_second` (seconds since the epoch).
+    Column("recent", ARRAY(Integer), nullable=False, server_default=text("'{}'::integer[]")),
+    Column("recent_second", BigInteger, nullable=False, server_default=text("0")),
+    # Virtual time of the fair queue, of those with new entries and of those with older ones.
     Column("served", Float, nullable=False, server_default=text("0")),
+    Column("served_background", Float, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("key"),
     CheckConstraint("tokens >= 0 and tokens <= burst", name="tokens"),
 )
 
-# Who waits for a token of a bucket. Not a foreign key: a ticket that nobody renews is void.
+# Who waits for tokens, or was served last. Not a foreign key: a ticket whose owner does not come back in time is void.
 quota_ticket = Table(
     "quota_ticket",
     metadata,
-    Column("key", Text, nullable=False),
     Column("integration_id", BigInteger, nullable=False),
     # Older entries: they come after everybody's new ones.
     Column("background", Boolean, nullable=False),
-    Column("weight", Float, nullable=False),
-    # Virtual time at which its request would end if all that wait were served at once, each by its weight.
+    # So many tokens of each of these buckets; none once it was served.
+    Column("keys", ARRAY(Text), nullable=False),
+    Column("costs", ARRAY(Integer), nullable=False),
+    # Virtual times between which its request would be served if all that wait were served at once, each by its weight.
+    Column("start", Float, nullable=False),
     Column("finish", Float, nullable=False),
-    moment("asked_at", default=True),
-    moment("seen_at", default=True),
-    PrimaryKeyConstraint("key", "integration_id", "background"),
+    # So often a request for new entries went before this one for older ones.
+    Column("overtaken", Integer, nullable=False, server_default=text("0")),
+    moment("asked_at", nullable=False),
+    # When it was told to come back, or was served.
+    moment("due_at", nullable=False),
+    PrimaryKeyConstraint("integration_id", "background"),
 )
 
 secret = Table(

@@ -42,17 +42,23 @@ alter table collect.quota
     add column taken bigint default 0 not null,
     add column refused bigint default 0 not null,
     add column last_refused_at timestamptz,
-    add column served double precision default 0 not null;
+    add column per_minute integer,
+    add column recent integer[] default '{}'::integer[] not null,
+    add column recent_second bigint default 0 not null,
+    add column served double precision default 0 not null,
+    add column served_background double precision default 0 not null;
 
 create table collect.quota_ticket (
-    key text not null,
     integration_id bigint not null,
     background boolean not null,
-    weight double precision not null,
+    keys text[] not null,
+    costs integer[] not null,
+    start double precision not null,
     finish double precision not null,
-    asked_at timestamptz default clock_timestamp() not null,
-    seen_at timestamptz default clock_timestamp() not null,
-    constraint quota_ticket_pk primary key (key, integration_id, background)
+    overtaken integer default 0 not null,
+    asked_at timestamptz not null,
+    due_at timestamptz not null,
+    constraint quota_ticket_pk primary key (integration_id, background)
 );
 """
 
