@@ -15,6 +15,9 @@ from collect_pipelines.plugins import OWN_DISTRIBUTION
 __all__ = ["Settings", "environment_secret", "setting_name", "setting_text"]
 
 PREFIX = "COLLECT_"
+GOOGLE_TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+GOOGLE_AUTHORIZE = "https://accounts.google.com/o/oauth2/v2/auth"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - told apart, not bound: "everywhere" is no address to open
 
 
 def _setting(description: str, default: Any, secret: bool = False) -> Any:
@@ -58,8 +61,24 @@ class Settings:
     oauth_token_url: str | None = _setting(
         "OAuth token endpoint. Unset: the local Sheets server. For Google: https://oauth2.googleapis.com/token", None
     )
+    oauth_authorize_url: str | None = _setting(
+        "Page where people grant access to their Google account. Unset: the local Sheets server's, or Google's when the token endpoint is "
+        "Google's. For Google: https://accounts.google.com/o/oauth2/v2/auth",
+        None,
+    )
+    google_oauth_client: str | None = _setting(
+        "`file:PATH` or `env:NAME` of the JSON that Google Cloud gives for an OAuth client of the type Web application. Unset: the local "
+        "Sheets server's.",
+        None,
+    )
+    public_url: str | None = _setting(
+        "Base URL under which browsers reach the ingest endpoint, e.g. https://collect.example.org; Google sends people back there. "
+        "Unset: host and port of the endpoint.",
+        None,
+    )
     sheets_writes_per_minute: int = _setting("Sheets write requests per minute and account; Google grants 60.", 60)
     sheets_project_writes_per_minute: int = _setting("Sheets write requests per minute and project; Google grants 300.", 300)
+    sheets_cells_per_spreadsheet: int = _setting("Cells a spreadsheet may have, empty ones count; Google allows 10,000,000.", 10_000_000)
     secrets_key_file: Path | None = _setting(
         "File with the keys of stored secrets, readable by the workers' account only; a copy of it belongs in a safe place. "
         "Unset: secrets.key in the data folder.",
@@ -102,6 +121,21 @@ class Settings:
     def uses_local_sheets(self) -> bool:
         """True while no Sheets base URL is set: the embedded default."""
         return self.sheets_base_url is None
+
+    @property
+    def authorize_url(self) -> str:
+        """Where people grant access to their Google account."""
+        if self.oauth_authorize_url is not None:
+            return self.oauth_authorize_url
+        return GOOGLE_AUTHORIZE if self.oauth_token_url == GOOGLE_TOKEN else f"{self.local_sheets_url}/o/oauth2/v2/auth"
+
+    @property
+    def public_base(self) -> str:
+        """Base URL of the ingest endpoint for a browser, without a slash at the end."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in EVERYWHERE else self.host
+        return f"http://[{host}]:{self.ingest_port}" if ":" in host else f"http://{host}:{self.ingest_port}"
 
     @property
     def secrets_path(self) -> Path:

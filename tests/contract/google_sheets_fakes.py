@@ -61,6 +61,7 @@ class MemoryContext:
             "local_sheets_credentials": str(server.person_credentials),
             "sheets_writes_per_minute": "6000",
             "sheets_project_writes_per_minute": "6000",
+            "sheets_cells_per_spreadsheet": "10000000",
         }
         self.lease_lost = False
         self.guards = 0

@@ -47,6 +47,7 @@ class TestGoogleSheets(DestinationConformance):
             "oauth_token_url": self.server.token_url,
             "local_sheets_credentials": credentials,
             **plenty,
+            "sheets_cells_per_spreadsheet": "10000000",
         }
 
     def answer(self, world: World, request: Request) -> Reply:

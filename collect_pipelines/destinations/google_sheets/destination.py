@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from collect_pipelines.destinations.google_sheets.wire.codes import PROBLEMS
 from collect_pipelines.destinations.interface import (
     Batch,
     Capability,
@@ -13,6 +14,7 @@ from collect_pipelines.destinations.interface import (
     Destination,
     DestinationConfig,
     Guarantee,
+    KnownProblem,
     OnDelete,
     ProbeReport,
 )
@@ -29,12 +31,30 @@ def _address_or_id(text: str) -> str:
     return spreadsheet_id(text)
 
 
+def _folder(text: str) -> str:
+    from collect_pipelines.destinations.google_sheets.files.spreadsheet import folder_id
+
+    return folder_id(text)
+
+
+def _listed(value: Any) -> Any:
+    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+
 class GoogleSheetsConfig(DestinationConfig):
     """Where the rows of the form go and as whom."""
 
     spreadsheet: Annotated[str, AfterValidator(_address_or_id)] | None = Field(
         default=None,
         description="Address or id of the spreadsheet. Unset: one titled like the form is created, which takes a person's credentials.",
+    )
+    next_spreadsheets: Annotated[tuple[Annotated[str, AfterValidator(_address_or_id)], ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Addresses or ids of the spreadsheets that follow when the one before is full, in this order, separated by commas.",
+    )
+    folder: Annotated[str, AfterValidator(_folder)] | None = Field(
+        default=None,
+        description="Address or id of a folder in a shared drive, where spreadsheets are created: there a service account may create them.",
     )
     tab: str | None = Field(
         default=None, min_length=1, max_length=100, description="Title of the tab that is created. Unset: the title of the form."
@@ -55,6 +75,7 @@ class GoogleSheets(Destination):
     supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete", "append"})
     deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear")
     values: ClassVar[Literal["display", "typed"]] = "display"
+    problems: ClassVar[tuple[KnownProblem, ...]] = PROBLEMS
     max_rows: ClassVar[int] = 2000
     calls_per_minute: ClassVar[float | None] = 60.0  # writes per account, as Google grants them
     max_bytes: ClassVar[int] = 1_900_000  # a batch that grows past 1.9 MB as cells is sent in parts, each exactly once

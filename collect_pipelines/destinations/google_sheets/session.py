@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 from collect_pipelines.destinations.google_sheets.account.credentials import Account, account_of
 from collect_pipelines.destinations.google_sheets.content.tables import tables_of
-from collect_pipelines.destinations.google_sheets.files.spreadsheet import find_or_create
-from collect_pipelines.destinations.google_sheets.tab.book import Book
+from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
+from collect_pipelines.destinations.google_sheets.files.succession import Source
 from collect_pipelines.destinations.google_sheets.tab.proof import prove
 from collect_pipelines.destinations.google_sheets.wire.calls import Api, connect
+from collect_pipelines.destinations.google_sheets.wire.codes import NO_CREDENTIALS
 from collect_pipelines.destinations.google_sheets.wire.problems import Explainer
 from collect_pipelines.destinations.google_sheets.wire.quota import Tokens
 from collect_pipelines.destinations.google_sheets.writing import Writing
@@ -42,23 +43,24 @@ class Session:
         A retry takes the same way again and finds what is done already. Raises Refused when Google takes no row of it.
         """
         calls, sent = self.api.http.calls, self.api.http.sent_bytes
-        title = batch.form_title if self.config.spreadsheet is None else None
-        writing = Writing(self._books(batch.form_title), tables_of(batch, title=self.config.tab), batch, self.now)
-        outcomes = writing.write(own_file_title=title)
-        return Delivery(outcomes, api_calls=self.api.http.calls - calls, sent_bytes=self.api.http.sent_bytes - sent)
+        writing = Writing(self._shelf(batch.form_title), tables_of(batch, title=self.config.tab), batch, self.now)
+        outcomes = writing.write()
+        spent = {"api_calls": self.api.http.calls - calls, "sent_bytes": self.api.http.sent_bytes - sent}
+        return Delivery(outcomes, **spent, notices=writing.notices())
 
     def probe(self, title: str) -> ProbeReport:
         """Proves access by reading and writing; raises Blocked naming what is missing."""
-        return prove(self._books(title)[-1])
+        return prove(self._shelf(title).books[-1])
 
     def close(self) -> None:
         """Closes the connections."""
         self.api.http.session.close()
 
-    def _books(self, title: str) -> list[Book]:
-        """The spreadsheets of the integration, oldest first; the last one takes new rows."""
-        spreadsheet = self.config.spreadsheet or find_or_create(self.context, self.api, self.account, title, self.now)
-        return [Book.open(self.context, self.api, spreadsheet)]
+    def _shelf(self, title: str) -> Shelf:
+        config = self.config
+        following = config.next_spreadsheets
+        source = Source(self.context, self.api, self.account, config.spreadsheet, following, config.folder, title, self.now)
+        return Shelf(self.context, self.api, source, int(self.context.setting("sheets_cells_per_spreadsheet")))
 
 
 def open_session(config: "GoogleSheetsConfig", context: Context, now: Callable[[], float], kept: Session | None) -> Session:
@@ -92,5 +94,6 @@ def _credentials(config: Any, context: Context, sheets_url: str) -> str:
             "No credentials are configured for Google.",
             fix="Set `credentials` in the integration's configuration, e.g. file:/etc/collect/service-account.json: "
             "docs/destinations/google_sheets.md.",
+            problem=NO_CREDENTIALS,
         )
     return context.secret(f"file:{context.setting('local_sheets_credentials')}")

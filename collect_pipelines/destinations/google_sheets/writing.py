@@ -1,17 +1,22 @@
 """The order in which a batch is written into the spreadsheets of an integration."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from collect_pipelines.destinations.google_sheets.content.parts import Part, parts
 from collect_pipelines.destinations.google_sheets.content.tables import Row, Table, marks_of
 from collect_pipelines.destinations.google_sheets.editing.editor import Editor, Found
+from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.landing.appending import Appender
 from collect_pipelines.destinations.google_sheets.landing.refusals import Refusals
-from collect_pipelines.destinations.google_sheets.tab.book import Book
-from collect_pipelines.destinations.interface import Batch, Outcome
+from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
+from collect_pipelines.destinations.google_sheets.tab.state import State, tell_state
+from collect_pipelines.destinations.google_sheets.wire.problems import FileFull
+from collect_pipelines.destinations.interface import Batch, Notice, Outcome
 
 __all__ = ["Writing"]
+
+COLUMNS_ONLY = 0  # number of the part that has no rows
 
 
 @dataclass(frozen=True)
@@ -22,49 +27,100 @@ class Standing:
     found: Found
 
 
+@dataclass
+class Page:
+    """One spreadsheet, ready to be written."""
+
+    appender: Appender
+    layouts: Layouts
+
+
 @dataclass(frozen=True)
 class Writing:
     """Writes one batch, once."""
 
-    books: Sequence[Book]
-    """Oldest first; the last one takes new rows."""
+    shelf: Shelf
     tables: Sequence[Table]
     """The main one first."""
     batch: Batch
     now: Callable[[], float]
+    _pages: dict[str, Page] = field(default_factory=dict)
 
-    def write(self, *, own_file_title: str | None = None) -> tuple[Outcome, ...]:
+    def write(self) -> tuple[Outcome, ...]:
         """
         New rows under their markers first, then edits, which can be repeated at will; one outcome per row of the batch.
 
-        own_file_title: see Tab.prepare. Raises Refused when no row is taken.
+        Raises Refused when no row is taken.
         """
-        book = self.books[-1]
-        book.prepare(self.tables, own_file_title=own_file_title)
-        book.require_unique_ids()
         changes = any(not row.fresh for table in self.tables for row in table.rows)
-        book.api.http.tokens.reserve(reads=5 if changes else 1, writes=3 if changes else 1)
-        layouts = book.layouts()
+        self.shelf.api.http.tokens.reserve(reads=5 if changes else 1, writes=3 if changes else 1)
         standing = self._standing() if changes else []
         refusals = Refusals(len(self.tables[0].rows))
-        appender = Appender(book, self.tables, self.batch, self.now)
         for number, part in enumerate(parts(self.tables), 1):
-            new = self._new(part, standing)
-            if new or (number == 1 and appender.new_columns(layouts)):
-                with refusals.of([row for rows in new.values() for row in rows]):
-                    layouts = appender.append(number, new, layouts)
-        appender.finish()
+            self._append(number, self._new(part, standing), refusals)
+        for page in self._pages.values():
+            page.appender.finish()
         for one in standing:
             self._edit(one, refusals)
+        self.shelf.link()
         return refusals.outcomes(marks_of(self.batch))
 
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should know although the batch is written."""
+        return tuple(self.shelf.notices())
+
+    def _append(self, number: int, rows: Part, refusals: Refusals) -> None:
+        place = (self.batch.batch_no, number)
+        # a copy of what was sent before may be on its way: it goes where it went
+        book = self.shelf.with_room(place, rows) if self.batch.attempt == 1 else self.shelf.book_for(place)
+        if not rows and not (number == 1 and self._page(book).appender.new_columns(self._page(book).layouts)):
+            return
+        with refusals.of([row for some in rows.values() for row in some]):
+            try:
+                self._land(book, number, rows)
+            except FileFull:
+                self._move_on(book, number, rows)
+
+    def _land(self, book: Book, number: int, rows: Part) -> None:
+        page = self._page(book)
+        tell_state(book, self._state(book), self.now())
+        page.layouts = page.appender.append(number, rows, page.layouts)
+
+    def _move_on(self, book: Book, number: int, rows: Part) -> None:
+        """The part goes into the next spreadsheet. Raises FileFull when there is none."""
+        if not self.shelf.has_next:
+            raise book.api.http.explain.file_full()
+        # Promise 5: nothing of it may land in the full one any more, e.g. when somebody makes room there
+        if self._page(book).appender.void(number):
+            book = self.shelf.next_book((self.batch.batch_no, number))
+        self._land(book, number, rows)
+
+    def _page(self, book: Book) -> Page:
+        if book.spreadsheet not in self._pages:
+            book.prepare(self.tables, own_file_title=self.shelf.own_title(book))
+            book.require_unique_ids()
+            self._pages[book.spreadsheet] = Page(Appender(book, self.tables, self.batch, self.now), book.layouts())
+        return self._pages[book.spreadsheet]
+
+    def _state(self, book: Book) -> State:
+        books = self.shelf.books
+        return State(book.context.integration, self.batch.form, books.index(book) + 1, len(books), self.shelf.most_cells, self.notices())
+
     def _standing(self) -> list[Standing]:
-        editors = [Editor(book, table, self.now) for book in self.books for table in self.tables if book.memory.tab(table.name).ready]
-        return [Standing(editor, editor.find()) for editor in editors]
+        """Where the rows stand that may be there, newest spreadsheet first; no further back than to the last one that was found."""
+        wanted = {row.key for row in self.tables[0].rows if not row.fresh}
+        standing: list[Standing] = []
+        for book in reversed(self.shelf.books):
+            editors = [Editor(book, table, self.now) for table in self.tables if book.memory.tab(table.name).ready]
+            standing += [Standing(editor, editor.find()) for editor in editors]
+            wanted -= {key for one in standing if one.editor.table is self.tables[0] for key in one.found.places}
+            if not wanted:
+                break
+        return standing
 
     def _new(self, part: Part, standing: Sequence[Standing]) -> Part:
         """The rows of the part that are to be appended."""
-        there = {one.editor.table.name: set[str]() for one in standing}
+        there = {table.name: set[str]() for table in self.tables}
         for one in standing:
             there[one.editor.table.name].update(one.found.places)
         new = {name: [row for row in rows if row.fresh or (not row.deleted and row.key not in there[name])] for name, rows in part.items()}
@@ -77,5 +133,10 @@ class Writing:
         anew = self.batch.purpose == "replay"
         known = [(found.places[row.key], row) for row in standing.editor.table.rows if not row.fresh and row.key in found.places]
         edits: dict[int, Row] = {place.index: row for place, row in known if place.revision < row.revision + anew}
+        if not edits:
+            return
+        page = self._page(standing.editor.book)
+        if page.appender.new_columns(page.layouts):
+            page.layouts = page.appender.append(COLUMNS_ONLY, {}, page.layouts)
         with refusals.of(list(edits.values())):
             standing.editor.edit(edits, found.width, anew=anew)

@@ -10,7 +10,7 @@ from collect_pipelines.destinations.google_sheets.wire.calls import Api
 from collect_pipelines.destinations.interface import Context
 from collect_pipelines.errors import DeliveryError, TryLater
 
-__all__ = ["CREATED", "find_or_create", "spreadsheet_id"]
+__all__ = ["CREATED", "find_or_create", "folder_id", "spreadsheet_id"]
 
 CREATED = "created spreadsheet"
 """Name under which the intent, and then the id, of a spreadsheet of our own is remembered."""
@@ -20,6 +20,7 @@ SETTLE_SECONDS = 30.0  # a creation whose answer was lost has happened by then, 
 
 _URL = re.compile(r"/spreadsheets/d/([A-Za-z0-9_-]{10,})")
 _ID = re.compile(r"[A-Za-z0-9_-]{10,}")
+_FOLDER_URL = re.compile(r"/folders/([A-Za-z0-9_-]{10,})")
 
 
 def spreadsheet_id(text: str) -> str:
@@ -32,18 +33,32 @@ def spreadsheet_id(text: str) -> str:
     raise ValueError("neither the address of a spreadsheet nor its id")
 
 
-def find_or_create(context: Context, api: Api, account: Account, title: str, now: Callable[[], float]) -> str:
+def folder_id(text: str) -> str:
+    """The id in the address of a Drive folder or shared drive, or the id itself; raises ValueError for anything else."""
+    found = _FOLDER_URL.search(text)
+    if found:
+        return found[1]
+    if _ID.fullmatch(text):
+        return text
+    raise ValueError("neither the address of a Drive folder nor its id")
+
+
+def find_or_create(
+    context: Context, api: Api, account: Account, title: str, now: Callable[[], float], *, ordinal: int = 1, folder: str | None = None
+) -> str:
     """
-    The id of this integration's own spreadsheet.
+    The id of this integration's own spreadsheet, or of the second, third ... of a series.
 
     The intent is remembered before anything is sent, under a random token that the file carries: after a crash the file is
-    found by it, so that there is never a second one. Raises Blocked for a service account, which can't own files.
+    found by it, so that there is never a second one. folder: of a shared drive, where a service account may create files; elsewhere
+    it can't own any: raises Blocked.
     """
-    known = context.recall(CREATED)
+    name = CREATED if ordinal == 1 else f"{CREATED} {ordinal}"
+    known = context.recall(name)
     intent: dict[str, Any] = known if isinstance(known, dict) else {}
     if intent.get("spreadsheet"):
         return str(intent["spreadsheet"])
-    if account.kind == "service_account":
+    if account.kind == "service_account" and folder is None:
         raise api.http.explain.owns_nothing()
     if intent:
         made = _made_earlier(api, str(intent["token"]))
@@ -52,27 +67,27 @@ def find_or_create(context: Context, api: Api, account: Account, title: str, now
     else:
         made = None
         intent = {"token": secrets.token_hex(12)}
-        _go_first(context, now())
+        _go_first(context, ordinal, now())
     if made is None:
-        made = _create(context, api, title, str(intent["token"]), now())
-    context.remember(CREATED, intent | {"spreadsheet": made})
+        made = _create(context, api, name, title, str(intent["token"]), now(), folder)
+    context.remember(name, intent | {"spreadsheet": made})
     return made
 
 
-def _go_first(context: Context, now: float) -> None:
+def _go_first(context: Context, ordinal: int, now: float) -> None:
     """A probe may run beside the first delivery: one of them creates the file, the other comes back when it is known."""
-    if context.allocate(f"google_sheets:creation:{context.integration_id}:{int(now // 60)}", secrets.token_hex(12)) != 1:
+    if context.allocate(f"google_sheets:creation:{context.integration_id}:{ordinal}:{int(now // 60)}", secrets.token_hex(12)) != 1:
         raise TryLater("The spreadsheet is being created.", after=2.0)
 
 
-def _create(context: Context, api: Api, title: str, token: str, now: float) -> str:
+def _create(context: Context, api: Api, name: str, title: str, token: str, now: float, folder: str | None) -> str:
     context.guard()
-    context.remember(CREATED, {"token": token, "sent_at": now})
+    context.remember(name, {"token": token, "sent_at": now})
     try:
-        return api.create_file(title, {PROPERTY: token})
+        return api.create_file(title, {PROPERTY: token}, folder=folder)
     except DeliveryError as exc:
         if not (isinstance(exc, TryLater) and exc.unknown):
-            context.remember(CREATED, {"token": token, "sent_at": 0})  # surely not made: no need to wait
+            context.remember(name, {"token": token, "sent_at": 0})  # surely not made: no need to wait
         raise
 
 

@@ -18,6 +18,7 @@ from collect_pipelines.errors import TryLater
 __all__ = ["Appender", "Parcel"]
 
 MARKER = "fp"
+VOID = "void"  # value of a marker whose part went into another spreadsheet
 DIGEST_CHARACTERS = 8
 
 Json = dict[str, Any]
@@ -102,8 +103,25 @@ class Appender:
             kept.bound = list(dict.fromkeys([*kept.bound, *table.names]))
             kept.layout = after[table.name]
         memory.confirmed(parcel.marker, self.now())
+        memory.cells += self.book.grown(parcel.rows)
+        memory.rows += len(parcel.rows.get(MAIN, ()))
         memory.truncated += sum(row.truncated for rows in parcel.rows.values() for row in rows)
         self.book.save()
+
+    def void(self, number: int) -> bool:
+        """
+        Makes sure that no copy of the request for this part lands here any more: its marker is taken, by nothing.
+
+        False when the part has landed. The marker of a void part is never deleted.
+        """
+        marker = self.book.numbers.marker(self.batch.batch_no, number)
+        try:
+            self.book.api.update(self.book.spreadsheet, [created(marker, MARKER, VOID, {"sheetId": self.book.tab(MAIN).number})])
+        except BadRequest as refusal:
+            if not refusal.already_exists:
+                raise
+            return self.book.is_ours(marker, MARKER, VOID)
+        return True
 
     def finish(self) -> None:
         """Every part landed and stands where it belongs."""
@@ -132,6 +150,8 @@ class Appender:
             raise refusal
         if refusal.index != 0:
             raise TryLater("A column of a new question appeared at this moment.", after=1.0) from refusal
+        if self.book.is_ours(parcel.marker, MARKER, VOID):
+            raise self.book.api.http.explain.file_full() from refusal
         if not self.book.is_ours(parcel.marker, MARKER, parcel.fingerprint):
             raise foreign() from refusal
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
-from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest
+from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, Placed
 
 __all__ = ["ANCHOR", "update"]
 
@@ -16,7 +16,8 @@ Json = dict[str, Any]
 
 def update(book: Book, requests: Sequence[Json], now: float) -> Layouts:
     """
-    Carries out the requests or none, in one call with the deletions that are due; returns where our columns stood then.
+    Carries out the requests or none, in one call with the deletions that are due and the book's rider; returns where our columns
+    stood then.
 
     Raises BadRequest when one of `requests` is refused.
     """
@@ -24,13 +25,20 @@ def update(book: Book, requests: Sequence[Json], now: float) -> Layouts:
     markers, groups = memory.expired_markers(now), list(memory.anchors)
     deletions = [_deletion({"metadataId": number}) for number in markers]
     deletions += [_deletion({"metadataKey": ANCHOR, "metadataValue": str(group)}) for group in groups]
+    rider, book.rider = book.rider, None
+    along = rider.requests if rider else ()
     try:
-        replies = book.api.update(book.spreadsheet, [*requests, *deletions, book.layout_question()])
-    except BadRequest as refusal:
-        if refusal.kind != "deleteDeveloperMetadata":
+        replies = book.api.update(book.spreadsheet, [*requests, *along, *deletions, book.layout_question()])
+    except (BadRequest, Placed) as refusal:
+        if refusal.index is None or refusal.index < len(requests):
             raise
-        # whether deleting what is gone already is an error is not documented; nothing was applied, so go without
+        # a tab beside ours may be gone; and whether deleting a mark that is gone is an error is not documented. Nothing was applied
         replies = book.api.update(book.spreadsheet, [*requests, book.layout_question()])
+        if rider and refusal.index < len(requests) + len(along):
+            rider.refused()
+    else:
+        if rider:
+            rider.landed()
     memory.forget_markers(markers)
     memory.anchors = [group for group in memory.anchors if group not in groups]
     return book.layout_answer(replies)

@@ -1,9 +1,10 @@
 """The tabs of one integration in one spreadsheet, looked at and written together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from collect_pipelines.destinations.google_sheets.content.parts import Part
 from collect_pipelines.destinations.google_sheets.content.tables import ID, MAIN, Table
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Memory, Numbers, knows_unique, remember_unique
 from collect_pipelines.destinations.google_sheets.tab.tab import OWN, Tab, layout_of, sanitized
@@ -11,14 +12,24 @@ from collect_pipelines.destinations.google_sheets.wire.calls import Api
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, ids_repeat
 from collect_pipelines.destinations.interface import Context
 
-__all__ = ["Book", "Layouts"]
+__all__ = ["Book", "Layouts", "Rider"]
 
 Layouts = dict[str, Layout]
 """Where our columns stand, by the name of the table."""
 
 GRID_FIELDS = "sheets(properties(sheetId,gridProperties(columnCount)))"
+SIZE_FIELDS = "sheets(properties(sheetId,gridProperties(rowCount,columnCount)))"
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rider:
+    """Requests that go along with a write and are left out of it when they can't be carried out."""
+
+    requests: Sequence[Json]
+    landed: Callable[[], None]
+    refused: Callable[[], None]
 
 
 @dataclass
@@ -30,6 +41,8 @@ class Book:
     spreadsheet: str
     memory: Memory
     numbers: Numbers
+    rider: Rider | None = None
+    """What goes along with the next write."""
     _tabs: dict[str, Tab] = field(default_factory=dict)
 
     @classmethod
@@ -117,6 +130,20 @@ class Book:
         if any(self.tab(name).number not in widths for name in names):
             raise self.api.http.explain.tab_missing()
         return {name: widths[self.tab(name).number] for name in names}
+
+    def measure(self, now: float) -> None:
+        """Looks how many cells the spreadsheet has, all tabs together. Saved with the next batch."""
+        grids = self.api.spreadsheet(self.spreadsheet, SIZE_FIELDS).get("sheets", [])
+        sizes = {one["properties"].get("sheetId", 0): one["properties"].get("gridProperties", {}) for one in grids}
+        self.memory.cells = sum(one.get("rowCount", 0) * one.get("columnCount", 0) for one in sizes.values())
+        self.memory.cells_seen, self.memory.looked_at = self.memory.cells, now
+        for tab in self.ready:
+            tab.memory.width = sizes.get(tab.number, {}).get("columnCount", 0)
+
+    def grown(self, rows: Part) -> int:
+        """The cells that the rows add, about."""
+        kept = {name: self.memory.tab(name) for name in rows}
+        return sum(len(some) * max(kept[name].width, len(kept[name].bound)) for name, some in rows.items())
 
     def is_ours(self, number: int, key: str, value: str) -> bool:
         """Whether the metadata of an id is what we would have written: an id taken by somebody else is never taken for success."""

@@ -33,6 +33,8 @@ class TabMemory:
     """The layout the last batch was sent with."""
     suspects: list[Layout] = field(default_factory=list)
     """Layouts under which the open batch may have landed although the columns stand elsewhere now."""
+    width: int = 0
+    """Columns it had when we last looked, people's too."""
 
 
 @dataclass
@@ -49,6 +51,18 @@ class Memory:
     """Groups of temporary row marks to remove with the next write."""
     truncated: int = 0
     """Cells cut at Google's limit so far."""
+    cells: int = 0
+    """Cells the spreadsheet has, about: as many as we saw, and what we added since."""
+    cells_seen: int = 0
+    """When we last looked."""
+    looked_at: float = 0.0
+    """Seconds since the epoch."""
+    rows: int = 0
+    """Of the main table, appended so far."""
+    extras: dict[str, str] = field(default_factory=dict)
+    """Tabs beside the tables: `made`, or `gone` once a person deleted it."""
+    state_told_at: float = 0.0
+    """When the tab that tells the state was last written."""
 
     def tab(self, name: str) -> TabMemory:
         """Of the tab that holds the table."""

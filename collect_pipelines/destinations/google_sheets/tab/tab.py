@@ -12,7 +12,7 @@ from collect_pipelines.destinations.google_sheets.wire.problems import BadReques
 from collect_pipelines.destinations.interface import Context
 from collect_pipelines.errors import TryLater
 
-__all__ = ["BOUND", "OWN", "Tab", "column_filter", "created", "layout_of", "sanitized"]
+__all__ = ["BOUND", "OWN", "Tab", "column_filter", "created", "free_title", "layout_of", "sanitized"]
 
 OWN = "collect"  # key of the SHEET metadata whose value is our token
 BOUND = "q"  # key of the COLUMN metadata; short, since all keys and values of a tab share 30,000 characters
@@ -58,7 +58,7 @@ class Tab:
         tabs = self.api.spreadsheet(self.spreadsheet, TAB_FIELDS).get("sheets", [])
         ours = next((one for one in tabs if one["properties"].get("sheetId", 0) == self.memory.tab), None)
         if ours is None:
-            self._create(_free_title(title, tabs), columns, tabs, own_file_title)
+            self._create(free_title(title, tabs), columns, tabs, own_file_title)
         elif self.token not in [one.get("metadataValue") for one in ours.get("developerMetadata", [])]:
             raise foreign()
         self.memory.bound = [column.name for column in columns]
@@ -140,7 +140,8 @@ def layout_of(entries: Sequence[Json], tab: int) -> Layout:
     return {one["metadataValue"]: span.get("startIndex", 0) for one, span in spans if span and span.get("sheetId", 0) == tab}
 
 
-def _free_title(title: str, tabs: Sequence[Json]) -> str:
+def free_title(title: str, tabs: Sequence[Json]) -> str:
+    """The title, with a number when one of the tabs has it already."""
     taken = {str(one["properties"]["title"]).casefold() for one in tabs}
     free, number = title, 2
     while free.casefold() in taken:

@@ -189,13 +189,16 @@ class Api:
 
     def files(self, query: str) -> list[Json]:
         """The account's files a Drive query matches, oldest first."""
-        answer = self.http.ask("get", DRIVE_FILES_API_V3_URL, q=query, fields="files(id,name,createdTime)", pageSize=10)
+        everywhere: Json = {"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"}
+        answer = self.http.ask("get", DRIVE_FILES_API_V3_URL, q=query, fields="files(id,name,createdTime)", pageSize=10, **everywhere)
         return sorted(answer.get("files", []), key=lambda one: str(one.get("createdTime")))
 
-    def create_file(self, title: str, properties: Mapping[str, str]) -> str:
-        """Creates an empty spreadsheet with properties only this app sees; returns its id."""
-        body = {"name": title, "mimeType": SPREADSHEET_TYPE, "appProperties": dict(properties)}
-        return str(self.http.ask("post", DRIVE_FILES_API_V3_URL, body, fields="id")["id"])
+    def create_file(self, title: str, properties: Mapping[str, str], *, folder: str | None = None) -> str:
+        """Creates an empty spreadsheet with properties only this app sees, in a folder if one is named; returns its id."""
+        body: Json = {"name": title, "mimeType": SPREADSHEET_TYPE, "appProperties": dict(properties)}
+        if folder is not None:
+            body["parents"] = [folder]
+        return str(self.http.ask("post", DRIVE_FILES_API_V3_URL, body, fields="id", supportsAllDrives="true")["id"])
 
 
 def connect(account: Account, *, sheets_url: str, drive_url: str, tokens: Tokens, explain: Explainer, guard: Callable[[], None]) -> Api:

@@ -5,9 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from collect_pipelines.destinations.google_sheets.wire.codes import (
+    API_DISABLED,
+    FILE_FULL,
+    FOREIGN_MARKS,
+    ID_COLUMN_DELETED,
+    IDS_REPEAT,
+    NOT_AN_API,
+    NOT_FOUND,
+    NOT_SHARED,
+    PROTECTED_RANGE,
+    RECONNECT_NEEDED,
+    SCOPES,
+    STORAGE_QUOTA,
+    TAB_DELETED,
+    VIEW_ONLY,
+)
 from collect_pipelines.errors import Blocked, DeliveryError, Refused, TryLater
 
-__all__ = ["BadRequest", "CallKind", "Explainer", "TabMissing", "foreign", "ids_repeat"]
+__all__ = ["BadRequest", "CallKind", "Explainer", "FileFull", "Placed", "TabMissing", "foreign", "ids_repeat"]
 
 CallKind = Literal["read", "write", "drive"]
 
@@ -39,8 +55,19 @@ class BadRequest(Refused):
         return "already exists" in self.text
 
 
-class TabMissing(Blocked):
+class Placed(Blocked):
+    """A person is needed because of one request of a call; nothing of the call was applied."""
+
+    index: int | None = None
+    """Of the request, when Google names it."""
+
+
+class TabMissing(Placed):
     """The tab, or what marks it as ours, is gone."""
+
+
+class FileFull(Placed):
+    """The spreadsheet can't have more cells or tabs: nothing of the call was applied, nor will be."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +99,10 @@ class Explainer:
         if status >= 500 or status in (408, 409):
             return TryLater(f"Google answered {status}.", unknown=call != "read")
         if status == 400:
-            return self._bad_request(text)
+            problem = self._bad_request(text)
+            if isinstance(problem, Placed) and (place := _PLACE.match(text)):
+                problem.index = int(place[1])
+            return problem
         if status == 401:
             return self.reconnect()
         if status == 403:
@@ -81,6 +111,7 @@ class Explainer:
             return Blocked(
                 "Google knows no spreadsheet with this id, or does not show it to this account.",
                 fix=f"Compare `spreadsheet` with the address in the browser, and share the file with {self.who} as Editor; {self.resume}.",
+                problem=NOT_FOUND,
             )
         return Refused(f"Google answered {status}.")
 
@@ -100,7 +131,9 @@ class Explainer:
         else:
             fix = "Connect again: obtain new credentials for the account and put them where the integration's `credentials` point"
         return Blocked(
-            f"Reconnect needed: Google no longer accepts the credentials of {self.who}. The backlog is kept.", fix=f"{fix}; {self.resume}."
+            f"Reconnect needed: Google no longer accepts the credentials of {self.who}. The backlog is kept.",
+            fix=f"{fix}; {self.resume}.",
+            problem=RECONNECT_NEEDED,
         )
 
     def tab_missing(self) -> TabMissing:
@@ -108,6 +141,7 @@ class Explainer:
         return TabMissing(
             "The tab this integration writes into was deleted, or the marks that make it ours were removed.",
             fix="Restore it in Google Sheets (File > Version history) and resume; or add a new integration: it writes all responses anew.",
+            problem=TAB_DELETED,
         )
 
     def column_missing(self, header: str) -> Blocked:
@@ -115,6 +149,7 @@ class Explainer:
         return Blocked(
             f"The column {header} was deleted; without it an edited response can't be found.",
             fix=f"Undo the deletion in Google Sheets (File > Version history); {self.resume}. Hiding the column is fine.",
+            problem=ID_COLUMN_DELETED,
         )
 
     def _not_an_api(self, status: int, call: CallKind) -> DeliveryError:
@@ -123,19 +158,18 @@ class Explainer:
         return Blocked(
             f"What answers under the Sheets base URL is not the Sheets API (status {status}).",
             fix="Correct COLLECT_SHEETS_BASE_URL and COLLECT_DRIVE_BASE_URL, or unset them to use the local Sheets server.",
+            problem=NOT_AN_API,
         )
 
     def _bad_request(self, text: str) -> DeliveryError:
         if "protected cell or object" in text:
-            return Blocked(
+            return Placed(
                 "A protected range keeps this integration from writing.",
                 fix=f"In Google Sheets, Data > Protect sheets and ranges: let {self.who} edit, or remove the protection; {self.resume}.",
+                problem=PROTECTED_RANGE,
             )
         if "number of cells in the workbook above the limit" in text:
-            return Blocked(
-                "The spreadsheet is full: it can't have more cells (10,000,000 at Google, empty ones count).",
-                fix="Delete unused tabs, rows or columns and resume; or add an integration with another spreadsheet.",
-            )
+            return self.file_full()
         if "exceed the allowed storage limit" in text:
             return TryLater("The tab's room for our marks is used up for the moment.", after=BUDGET_SECONDS)
         if _NO_TAB.search(text):
@@ -150,11 +184,13 @@ class Explainer:
             return Blocked(
                 "The Google Sheets API or the Google Drive API is not enabled in the project of these credentials.",
                 fix=f"Enable both in the Google Cloud console (APIs & Services > Library), wait a few minutes; {self.resume}.",
+                problem=API_DISABLED,
             )
         if reasons & {"ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions"}:
             return Blocked(
                 f"{self.who} granted too little: reading and writing spreadsheets is needed.",
                 fix=f"Connect again and grant access to Google Sheets and to files created by this app; {self.resume}.",
+                problem=SCOPES,
             )
         if "storageQuotaExceeded" in reasons or "storage quota" in text:
             return self.owns_nothing()
@@ -162,10 +198,21 @@ class Explainer:
             return Blocked(
                 f"{self.who} may view the spreadsheet but not edit it.",
                 fix=f"In Google Sheets, Share: make {self.who} an Editor; {self.resume}.",
+                problem=VIEW_ONLY,
             )
         return Blocked(
             f"The spreadsheet is not shared with {self.who}.",
             fix=f"In Google Sheets, Share: add {self.who} as Editor; {self.resume}.",
+            problem=NOT_SHARED,
+        )
+
+    def file_full(self) -> FileFull:
+        """No room, and no next spreadsheet."""
+        return FileFull(
+            "The spreadsheet is full: it can't have more cells (10,000,000 at Google, empty ones count).",
+            fix=f"Create a spreadsheet, share it with {self.who} as Editor and run `collect integrations set {self.integration} "
+            f"--set next_spreadsheets=ADDRESS`, {self.resume}; or delete unused tabs, rows or columns and resume.",
+            problem=FILE_FULL,
         )
 
     def owns_nothing(self) -> Blocked:
@@ -173,6 +220,7 @@ class Explainer:
         return Blocked(
             f"{self.who} can't create a spreadsheet: a service account has no storage of its own, or the account's storage is full.",
             fix=f"Create a spreadsheet yourself, share it with {self.who} as Editor, and set `spreadsheet` for the integration.",
+            problem=STORAGE_QUOTA,
         )
 
 
@@ -182,6 +230,7 @@ def foreign() -> Blocked:
         "The spreadsheet holds marks that this database did not write: the database was restored from a backup, "
         "or another installation writes into the same spreadsheet.",
         fix="Add an integration with a new spreadsheet (all responses are written into it), or delete the tab of the other installation.",
+        problem=FOREIGN_MARKS,
     )
 
 
@@ -190,6 +239,7 @@ def ids_repeat() -> Blocked:
     return Blocked(
         "This Sheets server takes the same metadata id twice, so a batch whose answer is lost could be written twice.",
         fix="Point COLLECT_SHEETS_BASE_URL at Google or at the local Sheets server.",
+        problem=IDS_REPEAT,
     )
 
 
