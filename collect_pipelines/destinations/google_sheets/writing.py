@@ -13,6 +13,7 @@ from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.tab.state import State, tell_state
 from collect_pipelines.destinations.google_sheets.wire.problems import FileFull
 from collect_pipelines.destinations.interface import Batch, Notice, Outcome
+from collect_pipelines.errors import Refused
 
 __all__ = ["Writing"]
 
@@ -87,7 +88,9 @@ class Writing:
         page.layouts = page.appender.append(number, rows, page.layouts)
 
     def _move_on(self, book: Book, number: int, rows: Part) -> None:
-        """The part goes into the next spreadsheet. Raises FileFull when there is none."""
+        """The part goes into the next spreadsheet. Raises FileFull when there is none, Refused when no spreadsheet has room for it."""
+        if not book.memory.rows:
+            raise Refused("The rows have more cells than an empty spreadsheet can have.")
         if not self.shelf.has_next:
             raise book.api.http.explain.file_full()
         # Promise 5: nothing of it may land in the full one any more, e.g. when somebody makes room there

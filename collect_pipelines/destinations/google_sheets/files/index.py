@@ -11,7 +11,7 @@ __all__ = ["link_together"]
 
 TITLE = "Parts"
 ADDRESS = "https://docs.google.com/spreadsheets/d/{}/edit"
-MOST_PARTS = 200  # far more than anybody has: two billion cells
+MOST_PARTS = 50  # half a billion cells; of more, the newest are listed
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ def _write(tab: Extra, rows: Sequence[Sequence[Json]]) -> None:
 
 def _rows(books: Sequence[Book]) -> list[list[Json]]:
     head = [_text("Part"), _text("Rows"), _text("Spreadsheet")]
-    lines = [[_text(str(number)), _number(book.memory.rows), _link(book)] for number, book in enumerate(books[-MOST_PARTS + 1 :], 1)]
+    lines = [[_text(str(number)), _number(book.memory.rows), _link(book)] for number, book in list(enumerate(books, 1))[1 - MOST_PARTS :]]
     return [head, *lines]
 
 

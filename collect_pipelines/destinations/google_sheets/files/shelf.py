@@ -54,10 +54,10 @@ class Shelf:
     def with_room(self, place: Place, rows: Part) -> Book:
         """The one for a part that was never sent: the next one when this one is nearly full, or a person named another."""
         book = self.book_for(place)
-        if book is not self.books[-1]:
-            return book
         if self._was_replaced():
             return self._next(place, str(self.source.spreadsheet))
+        if book is not self.books[-1] or not book.ready:
+            return book
         if self._cells(book) + book.grown(rows) <= FULL_SHARE * self.most_cells or not self.has_next:
             return book
         return self.next_book(place)
