@@ -18,7 +18,7 @@ class _Tables(DestinationConformance):
     """What the targets share: a table per form, read whole."""
 
     destination = Warehouse
-    most_interruptions = 2  # each imports dlt anew; tests/contract/warehouse_kills.py dies at every moment by name
+    most_interruptions = 2  # each imports dlt anew; tests/contract/warehouse_crashes.py dies at every moment by name
 
     def effects(self, world: World) -> Iterable[Effect]:
         form = world.log.reference

@@ -7,30 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.warehouse_crashes import MOMENTS, batches
+from tests.contract.warehouse_crashes import MOMENTS, at, batches
 from tests.contract.warehouse_fakes import query, warehouse
+from tests.contract.warehouse_targets import Place
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A folder with one crashed warehouse per moment."""
     folder = tmp_path_factory.mktemp("crashed")
-    program = [sys.executable, "-m", "tests.contract.warehouse_crashes", str(folder)]
+    program = [sys.executable, "-m", "tests.contract.warehouse_crashes", "duckdb", str(folder), "", "0"]
     finished = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
 
     assert finished.returncode == 0, finished.stderr
-    return folder
+    return Place("duckdb", folder)
 
 
 @pytest.mark.parametrize(
     ("moment", "working_folder"),
-    [(moment, "kept") for moment in MOMENTS] + [(moment, "lost") for moment in ("after extract", "after staging", "after the merge")],
+    [(moment, "kept") for moment in MOMENTS["duckdb"]]
+    + [(moment, "lost") for moment in ("after extract", "after staging", "after the merge")],
 )
-def test_the_interrupted_batch_lands_once_when_it_comes_again(crashed: Path, tmp_path: Path, moment: str, working_folder: str) -> None:
+def test_the_interrupted_batch_lands_once_when_it_comes_again(crashed: Place, tmp_path: Path, moment: str, working_folder: str) -> None:
     home = tmp_path / "resumed"
-    shutil.copytree(crashed / "moments" / moment.replace(" ", "_"), home)
+    shutil.copytree(at(crashed, moment).folder, home)
     path = home / "warehouse.duckdb"
     if working_folder == "lost":
         shutil.rmtree(home / "warehouse.duckdb.dlt")
@@ -47,10 +49,10 @@ def test_the_interrupted_batch_lands_once_when_it_comes_again(crashed: Path, tmp
     assert found == edited + kept + added + late
 
 
-def test_what_a_crash_left_behind_is_never_loaded_in_place_of_other_rows(crashed: Path, tmp_path: Path) -> None:
+def test_what_a_crash_left_behind_is_never_loaded_in_place_of_other_rows(crashed: Place, tmp_path: Path) -> None:
     # dlt would load the pending package of batch 2, report success and drop the rows it was given
     home = tmp_path / "resumed"
-    shutil.copytree(crashed / "moments" / "after_normalize", home)
+    shutil.copytree(at(crashed, "after normalize").folder, home)
     pending = list((home / "warehouse.duckdb.dlt").rglob("*.parquet"))
     _, _, third = batches()
     warehouse(home / "warehouse.duckdb").deliver(third)

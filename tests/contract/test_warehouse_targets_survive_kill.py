@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.warehouse_crashes import batches
-from tests.contract.warehouse_kills import FORMS, MOMENTS, cursor, dataset_of, expected
+from tests.contract.warehouse_crashes import FORMS, MOMENTS, at, batches, cursor, expected
 from tests.contract.warehouse_targets import TARGETS, Place, open_place
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,7 +24,7 @@ def fresh_url(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 
 def killing(place: Place, kills: int) -> None:
-    program = [sys.executable, "-m", "tests.contract.warehouse_kills", place.to, str(place.folder), place.url, str(kills)]
+    program = [sys.executable, "-m", "tests.contract.warehouse_crashes", place.to, str(place.folder), place.url, str(kills)]
     finished = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
     assert finished.returncode == 0, finished.stderr
 
@@ -55,16 +54,16 @@ def test_a_loader_killed_three_hundred_times_leaves_each_response_once(to: str, 
     assert_each_response_once(place)
 
 
-@pytest.mark.parametrize("to", sorted(MOMENTS))
+@pytest.mark.parametrize("to", ["filesystem", "postgres"])  # DuckDB: test_warehouse_survives_kill.py
 def test_a_batch_interrupted_at_any_step_lands_once_when_it_comes_again(to: str, tmp_path: Path, fresh_url: Callable[[], str]) -> None:
     place = open_place(to, tmp_path, fresh_url)
     killing(place, 0)
     _, second, third = batches()
     for moment in MOMENTS[to]:
-        it = place.integration(dataset=dataset_of(moment))
-        it.deliver(second)
-        it.deliver(third)
-        rows = place.rows("household", dataset_of(moment))
+        here = at(place, moment)
+        here.integration().deliver(second)
+        here.integration().deliver(third)
+        rows = here.rows("household")
         found = sorted((row["_response_id"], row["_revision"], row["q_name"], row["q_village"]) for row in rows)
         assert found == EDITED + KEPT + ADDED + LATE, moment
 
@@ -73,5 +72,5 @@ def test_readers_of_parquet_files_see_each_response_once_at_any_moment(tmp_path:
     place = open_place("filesystem", tmp_path, fresh_url)
     killing(place, 0)
     for moment in MOMENTS["filesystem"]:
-        rows = place.rows("household", dataset_of(moment))
+        rows = at(place, moment).rows("household")
         assert len({row["_response_id"] for row in rows}) == len(rows) >= 250, moment

@@ -24,25 +24,26 @@ class Place:
     to: str
     folder: Path
     url: str = ""
+    dataset: str = "forms"
 
     def integration(self, form: str = "household", **config: Any) -> Warehouse:
         """A destination for the form, as the core would make it."""
         context = MemoryContext(self.folder / "warehouse.duckdb", form)
         context.secrets["env:PG"] = self.url
-        given = {"credentials": "env:PG"} if self.to == "postgres" else {}
-        return Warehouse(WarehouseConfig(to=self.to, **given, **config), context)  # type: ignore[arg-type]
+        given = {"dataset": self.dataset} | ({"credentials": "env:PG"} if self.to == "postgres" else {}) | config
+        return Warehouse(WarehouseConfig(to=self.to, **given), context)  # type: ignore[arg-type]
 
-    def rows(self, table: str, dataset: str = "forms") -> list[dict[str, Any]]:
+    def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows of a table, by position."""
-        return sorted(self._READERS[self.to](self, dataset, table), key=lambda row: row.get("_position", 0))
+        return sorted(self._READERS[self.to](self, table), key=lambda row: row.get("_position", 0))
 
-    def types(self, table: str, dataset: str = "forms") -> dict[str, str]:
+    def types(self, table: str) -> dict[str, str]:
         """Column -> type, in the words of the target."""
         if self.to == "filesystem":
-            schema = pl.read_parquet_schema(sorted((self.folder / "parquet" / dataset / table).glob("*.parquet"))[0])
+            schema = pl.read_parquet_schema(sorted((self.folder / "parquet" / self.dataset / table).glob("*.parquet"))[0])
             return {name: str(kind) for name, kind in schema.items()}
         query = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = '{}' AND table_name = '{}'"
-        return dict(self._queried(query.format(dataset, table)))
+        return dict(self._queried(query.format(self.dataset, table)))
 
     def change(self, statement: str) -> None:
         """What a person does with a client of their own."""
@@ -60,16 +61,16 @@ class Place:
         with duckdb.connect(str(self.folder / "warehouse.duckdb"), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
-    def _from_duckdb(self, dataset: str, table: str) -> list[dict[str, Any]]:
+    def _from_duckdb(self, table: str) -> list[dict[str, Any]]:
         with duckdb.connect(str(self.folder / "warehouse.duckdb"), read_only=True) as connection:
-            return connection.sql(f'SELECT * FROM "{dataset}"."{table}"').pl().to_dicts()
+            return connection.sql(f'SELECT * FROM "{self.dataset}"."{table}"').pl().to_dicts()
 
-    def _from_postgres(self, dataset: str, table: str) -> list[dict[str, Any]]:
+    def _from_postgres(self, table: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.url, row_factory=psycopg.rows.dict_row) as connection:
-            return connection.execute(f'SELECT * FROM "{dataset}"."{table}"').fetchall()  # type: ignore[arg-type]
+            return connection.execute(f'SELECT * FROM "{self.dataset}"."{table}"').fetchall()  # type: ignore[arg-type]
 
-    def _from_filesystem(self, dataset: str, table: str) -> list[dict[str, Any]]:
-        place = self.folder / "parquet" / dataset
+    def _from_filesystem(self, table: str) -> list[dict[str, Any]]:
+        place = self.folder / "parquet" / self.dataset
         if table.startswith("_"):
             found = [pl.read_parquet(path) for path in sorted((place / table).glob("*.parquet"))]
             return pl.concat(found).to_dicts() if found else []
