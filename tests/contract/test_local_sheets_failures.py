@@ -36,7 +36,7 @@ def api(server: RunningServer) -> Iterator[Api]:
     [
         (500, "INTERNAL", "Internal error encountered."),
         (503, "UNAVAILABLE", "The service is currently unavailable."),
-        (429, "RESOURCE_EXHAUSTED", "Quota exceeded."),
+        (504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
     ],
 )
 def test_an_error_before_the_call_is_applied_leaves_nothing(api: Api, server: RunningServer, status: int, word: str, text: str) -> None:
@@ -201,3 +201,73 @@ def test_people_change_the_sheet_without_using_quota(api: Api, server: RunningSe
     assert len(server.calls) == calls
     people.delete_file()
     assert api.call("GET", f"/v4/spreadsheets/{sheet}").status_code == 404
+
+
+def test_a_storm_answers_the_real_429_to_reads_and_writes_until_its_minute_is_over(api: Api, server: RunningServer) -> None:
+    sheet = api.create()
+    server.faults.storm(60)
+
+    refused = api.batch(sheet, append(["x"]))
+
+    assert error(refused)[1].startswith("Quota exceeded for quota metric 'Write requests' and limit 'Write requests per minute per user'")
+    assert refused.json()["error"]["details"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
+    assert "retry-after" not in refused.headers
+    assert api.call("GET", f"/v4/spreadsheets/{sheet}").status_code == 429
+    server.service.clock.advance(59)
+    assert api.batch(sheet, append(["x"])).status_code == 429
+    server.service.clock.advance(1)
+    api.done(sheet, append(["x"]))
+
+
+def test_an_outage_of_an_hour_ends_by_the_servers_clock(api: Api, server: RunningServer) -> None:
+    sheet = api.create()
+    server.faults.begin_outage(seconds=3600)
+
+    assert api.batch(sheet, append(["x"])).status_code == 503
+    server.service.clock.advance(3599)
+    assert api.call("GET", f"/v4/spreadsheets/{sheet}").status_code == 503
+    server.service.clock.advance(1.5)
+    assert api.batch(sheet, append(["x"])).status_code == 401  # an hour is the life of a token too
+    api.sign_in()
+    api.done(sheet, append(["x"]))
+
+
+def test_only_batches_that_take_too_long_pass_the_deadline(api: Api, server: RunningServer) -> None:
+    sheet = api.create()
+    server.faults.add(Fault(status=504, times=None, bytes_at_least=2_000))
+
+    assert error(api.batch(sheet, append(["x" * 2_000])))[0] == 504
+    api.done(sheet, append(["short"]))
+    assert server.values(sheet, "Sheet1") == [["short"]]
+
+
+def test_a_cut_call_can_be_kept_and_land_when_the_test_says(api: Api, server: RunningServer) -> None:
+    sheet = api.create()
+    server.faults.add(Fault(applied="held", shown="cut"))
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        api.batch(sheet, marker(1), append(["once"]))
+    assert server.values(sheet, "Sheet1") == []
+
+    api.done(sheet, marker(1), append(["once"]))
+    assert server.land_held() == 1
+
+    assert server.values(sheet, "Sheet1") == [["once"]]
+
+
+def test_a_person_can_act_between_any_two_calls(api: Api, server: RunningServer) -> None:
+    sheet = api.create()
+    people = server.people(sheet)
+    seen: list[str] = []
+
+    def act(operation: str) -> None:
+        seen.append(operation)
+        people.insert_rows("Sheet1", 0)
+
+    with server.meanwhile(act):
+        api.done(sheet, append(["first"]))
+        api.done(sheet, append(["second"]))
+    api.done(sheet, append(["third"]))
+
+    assert seen == ["spreadsheets.batchUpdate"] * 2
+    assert [row[0] for row in server.values(sheet, "Sheet1") if row] == ["first", "second", "third"]
+    assert server.values(sheet, "Sheet1")[1] == ["first"]

@@ -198,3 +198,18 @@ def test_a_data_folder_serves_one_server_at_a_time(tmp_path: Path) -> None:
 
     assert done.returncode == 3
     assert "Another local Sheets server" in done.stderr
+
+
+def test_spreadsheets_that_rest_on_disk_answer_as_before_and_memory_holds_the_latest(tmp_path: Path) -> None:
+    with running_server(tmp_path, limits=generous(resident_rows=25)) as server, person(server) as api:
+        sheets = [filled(api) for _ in range(3)]
+        for sheet in sheets:
+            api.done(sheet, append(*[["more"]] * 10))
+        before = [snapshot(api, sheet) for sheet in sheets]
+
+        held = [shelf.header.stored_rows for shelf in server.library.all()]
+        assert sorted(held) == [0, 0, 15]
+        assert [snapshot(api, sheet) for sheet in sheets] == before
+        api.done(sheets[0], append(["after a rest"]))
+        assert api.values(sheets[0])[-1] == ["after a rest"]
+        assert len(server.library.all()) == 3

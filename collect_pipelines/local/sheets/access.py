@@ -13,8 +13,10 @@ from collect_pipelines.local.sheets.workbook import FileRecord, Workbook
 __all__ = [
     "DRIVE_READ",
     "DRIVE_WRITE",
+    "REMOVERS",
     "SHEETS_READ",
     "SHEETS_WRITE",
+    "WRITERS",
     "changed_spreadsheet",
     "drive_file",
     "role_of",
@@ -27,6 +29,8 @@ SHEETS_READ = SHEETS_WRITE | {"spreadsheets.readonly", "drive.readonly"}
 DRIVE_WRITE = frozenset({"drive", "drive.file"})
 DRIVE_READ = DRIVE_WRITE | {"drive.readonly", "drive.metadata", "drive.metadata.readonly"}
 WRITERS = ("owner", "organizer", "fileOrganizer", "writer")
+# In a shared drive content managers and managers may remove files, contributors may not; guides/about-shareddrives.
+REMOVERS = ("owner", "organizer", "fileOrganizer")
 RANK = ("none", "reader", "commenter", "writer", "fileOrganizer", "organizer", "owner")
 
 
@@ -36,7 +40,7 @@ def role_of(file: FileRecord, email: str) -> str:
     for permission in file.permissions.values():
         if permission.kind == "anyone" or (permission.email or "").casefold() == email.casefold():
             roles.append(permission.role)
-    return "owner" if file.owner == email else max(roles, key=RANK.index)
+    return "owner" if file.owner and file.owner == email else max(roles, key=RANK.index)
 
 
 def sees_file(caller: Caller, file: FileRecord, scopes: frozenset[str]) -> bool:
@@ -60,17 +64,18 @@ def changed_spreadsheet(call: Call) -> Iterator[BatchContext]:
         yield BatchContext(draft, account.email, account.project, service.limits, service.switches, service.new_number)
 
 
-def drive_file(call: Call, *, writing: bool = False, owner_only: bool = False) -> Shelf:
-    """The file a Drive call names; Drive answers 404 for what the caller can't see."""
+def drive_file(call: Call, *, writing: bool = False, removing: bool = False) -> Shelf:
+    """The file a Drive call names; Drive answers 404 for what the caller can't see, or does not support."""
     file_id = call.arguments["file"]
     shelf = call.service.library.find(file_id)
     if shelf is None:
         raise drive_file_not_found(file_id)
     record = shelf.header.file
     role = role_of(record, call.caller.account.email)
-    if role == "none" or not sees_file(call.caller, record, call.operation.scopes):
+    hidden = record.drive_id is not None and not call.flag("supportsAllDrives")  # guides/enable-shareddrives
+    if hidden or role == "none" or not sees_file(call.caller, record, call.operation.scopes):
         raise drive_file_not_found(file_id)
-    if (writing and role not in WRITERS) or (owner_only and role != "owner"):
+    if (writing and role not in WRITERS) or (removing and role not in REMOVERS):
         raise DriveError(403, "insufficientFilePermissions", "The user does not have sufficient permissions for this file.")
     return shelf
 

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from collect_pipelines.local.sheets.access import DRIVE_READ, DRIVE_WRITE, drive_file, role_of, sees_file
+from collect_pipelines.local.sheets.access import DRIVE_READ, DRIVE_WRITE, REMOVERS, WRITERS, drive_file, role_of, sees_file
 from collect_pipelines.local.sheets.call import Answer, Call, Operation
-from collect_pipelines.local.sheets.create import empty_spreadsheet, new_spreadsheet
+from collect_pipelines.local.sheets.create import empty_spreadsheet, may_own, new_spreadsheet
 from collect_pipelines.local.sheets.drive_query import parse_query
 from collect_pipelines.local.sheets.errors import DriveError, drive_file_not_found, drive_storage_exceeded
 from collect_pipelines.local.sheets.grid import Row
 from collect_pipelines.local.sheets.masks import Mask, select
+from collect_pipelines.local.sheets.shared_drives import CREATORS, SharedDrive
 from collect_pipelines.local.sheets.values import Rendering, read_values
 from collect_pipelines.local.sheets.wire import checked, load_json
 from collect_pipelines.local.sheets.workbook import Workbook
@@ -26,14 +27,14 @@ SEPARATORS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 
 
 def create(call: Call) -> Any:
-    """Creates an empty spreadsheet; a service account has no storage to own it."""
+    """Creates an empty spreadsheet in the caller's Drive, if there is room, or in a shared drive."""
     body = drive_body(call, "DriveFile")
-    if call.caller.account.kind == "service_account":
+    drive = _shared_drive(call, body)
+    if drive is None and not may_own(call):
         raise drive_storage_exceeded()
     if body.get("mimeType") != SPREADSHEET_TYPE:
         raise DriveError(400, "badRequest", "The local Sheets server holds spreadsheets only.", location="mimeType")
-    _check_parents(body)
-    workbook = new_spreadsheet(call, {"properties": {"title": body.get("name") or "Untitled"}}, body.get("appProperties"))
+    workbook = new_spreadsheet(call, {"properties": {"title": body.get("name") or "Untitled"}}, body.get("appProperties"), drive)
     call.service.library.add(workbook)
     return _shown(call, workbook)
 
@@ -63,7 +64,7 @@ def get(call: Call) -> Any:
 def update(call: Call) -> Any:
     """Renames a file, moves it to the trash and back, sets its properties."""
     body = drive_body(call, "DriveFile")
-    shelf = drive_file(call, writing=True, owner_only="trashed" in body)
+    shelf = drive_file(call, writing=True, removing="trashed" in body)
     with shelf.change() as draft:
         draft.title = body.get("name", draft.title)
         draft.file.trashed = body.get("trashed", draft.file.trashed)
@@ -74,19 +75,21 @@ def update(call: Call) -> Any:
 
 def delete(call: Call) -> Answer:
     """Deletes a file for good, past the trash."""
-    shelf = drive_file(call, owner_only=True)
+    shelf = drive_file(call, removing=True)
     call.service.library.remove(shelf.header.file.file_id)
     return Answer(204)
 
 
 def copy(call: Call) -> Any:
-    """Copies a file for the caller; developer metadata and shares stay with the original."""
+    """Copies a file for the caller; shares stay with the original, and developer metadata unless a switch says otherwise."""
     body = drive_body(call, "DriveFile")
     source = drive_file(call).read()
-    if call.caller.account.kind == "service_account":
+    drive = _shared_drive(call, body)
+    if drive is None and not may_own(call):
         raise drive_storage_exceeded()
-    _check_parents(body)
-    workbook = empty_spreadsheet(call, body.get("name") or f"Copy of {source.title}", body.get("appProperties"))
+    workbook = empty_spreadsheet(call, body.get("name") or f"Copy of {source.title}", body.get("appProperties"), drive)
+    if call.service.switches.copies_carry_metadata:
+        workbook.metadata = source.metadata.copy()
     workbook.properties = dict(source.properties)
     for tab in source.ordered():
         copied = tab.copy()
@@ -128,7 +131,7 @@ def _shown(call: Call, workbook: Workbook) -> dict[str, Any]:
 def _resource(call: Call, workbook: Workbook) -> dict[str, Any]:
     record = workbook.file
     role = role_of(record, call.caller.account.email)
-    writes = role in ("owner", "writer")
+    writes, removes = role in WRITERS, role in REMOVERS
     document: dict[str, Any] = {
         "kind": "drive#file",
         "id": record.file_id,
@@ -142,10 +145,13 @@ def _resource(call: Call, workbook: Workbook) -> dict[str, Any]:
         "shared": len(record.permissions) > 1,
         "version": str(workbook.version),
         "parents": ["root"],
-        "owners": [{"kind": "drive#user", "emailAddress": record.owner, "me": role == "owner"}],
         "webViewLink": f"{call.service.base_url}/spreadsheets/d/{record.file_id}/edit",
-        "capabilities": {"canEdit": writes, "canShare": writes, "canTrash": role == "owner", "canDelete": role == "owner"},
+        "capabilities": {"canEdit": writes, "canShare": writes, "canTrash": removes, "canDelete": removes},
     }
+    if record.drive_id is not None:
+        document |= {"driveId": record.drive_id, "parents": [record.drive_id]}
+    else:
+        document["owners"] = [{"kind": "drive#user", "emailAddress": record.owner, "me": role == "owner"}]
     if writes:
         document["permissions"] = [one.as_json() for one in record.permissions.values()]
     return document | ({"appProperties": record.app_properties} if record.app_properties else {})
@@ -153,6 +159,8 @@ def _resource(call: Call, workbook: Workbook) -> dict[str, Any]:
 
 def _listed(call: Call, workbook: Workbook) -> bool:
     record, account = workbook.file, call.caller.account
+    if record.drive_id is not None and not (call.flag("supportsAllDrives") and call.flag("includeItemsFromAllDrives")):
+        return False
     # A link share does not put a file into everybody's list.
     named = any((one.email or "").casefold() == account.email.casefold() for one in record.permissions.values())
     return named and sees_file(call.caller, record, call.operation.scopes)
@@ -165,10 +173,16 @@ def _page(call: Call) -> tuple[int, int]:
     return int(start), int(size)
 
 
-def _check_parents(body: dict[str, Any]) -> None:
+def _shared_drive(call: Call, body: dict[str, Any]) -> SharedDrive | None:
+    """The shared drive named as the parent; only clients that say they support them see it (guides/enable-shareddrives)."""
     for parent in body.get("parents", []):
-        if parent != "root":
+        drive = call.service.drives.find(parent, call.caller.account.email) if call.flag("supportsAllDrives") else None
+        if parent != "root" and drive is None:
             raise drive_file_not_found(parent)
+        if drive is not None and drive.role(call.caller.account.email) not in CREATORS:
+            raise DriveError(403, "insufficientFilePermissions", "The user does not have sufficient permissions for this file.")
+        return drive
+    return None
 
 
 _FILES = r"/drive/v3/files"

@@ -73,7 +73,7 @@ class App:
             await _send(send, json_answer(404, SheetsError(404, "Method not found.").body()))
             return
         operation, arguments = found
-        fault = self.service.faults.take(operation)
+        fault = self.service.faults.take(operation, len(request.body))
         if fault is None:
             await _send(send, await self._perform(operation, arguments, request))
         else:
@@ -87,6 +87,8 @@ class App:
             answer = await self._perform(operation, arguments, request)
         if fault.applied == "later":
             self._apply_later(fault.delay, operation, arguments, request)
+        if fault.applied == "held":
+            self.service.hold(operation, arguments, request)
         if fault.shown == "cut":
             await _hang_up(scope, receive, reset=True)
         elif fault.shown == "never":
@@ -97,7 +99,8 @@ class App:
             await _send_half(send, answer)
             await _hang_up(scope, receive, reset=False)
         else:
-            await _send(send, failed_answer(fault, operation.drive))
+            project_number = self.service.identity.accounts["person"].project_number
+            await _send(send, failed_answer(fault, operation.drive, self.service.quotas.refusal(operation.kind, project_number)))
 
     async def _perform(self, operation: Operation, arguments: dict[str, str], request: Request) -> Answer:
         if operation is TOKEN:

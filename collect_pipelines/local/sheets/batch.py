@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from collect_pipelines.local.sheets import batch_cells, batch_dimensions, batch_metadata, batch_tabs
+from collect_pipelines.local.sheets import batch_cells, batch_dimensions, batch_filters, batch_metadata, batch_tabs
 from collect_pipelines.local.sheets.context import BatchContext
 from collect_pipelines.local.sheets.errors import InvalidRequest, SheetsError, bad_request
 from collect_pipelines.local.sheets.limits import REQUESTS_PER_BATCH
@@ -15,7 +15,9 @@ __all__ = ["HANDLERS", "apply_batch"]
 UNSUPPORTED_FIELDS = ("tableId", "tableRange", "namedRangeId", "dataSourceSheetRange", "dataSourceSheetDimensions")
 Handler = Callable[[BatchContext, dict[str, Any]], dict[str, Any]]
 
-HANDLERS: Mapping[str, Handler] = batch_tabs.HANDLERS | batch_cells.HANDLERS | batch_dimensions.HANDLERS | batch_metadata.HANDLERS
+HANDLERS: Mapping[str, Handler] = (
+    batch_tabs.HANDLERS | batch_cells.HANDLERS | batch_dimensions.HANDLERS | batch_metadata.HANDLERS | batch_filters.HANDLERS
+)
 
 
 def apply_batch(context: BatchContext, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

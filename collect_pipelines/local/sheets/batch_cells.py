@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 
 
 def append_cells(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Writes after the last row with data of the whole sheet, past gaps; grows rows, never columns (observed live 2026-09)."""
+    """Writes after the last row with data of the whole sheet, past gaps; grows rows, never columns ([L1])."""
     tab = context.workbook.edit(request.get("sheetId", 0))
     writer = _writer(request)
     rows: Rows = request.get("rows", [])
@@ -73,7 +73,7 @@ def repeat_cell(context: BatchContext, request: dict[str, Any]) -> dict[str, Any
 
 
 def sort_range(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Sorts rows; developer metadata of whole rows goes with them (observed live 2026-09)."""
+    """Sorts rows; developer metadata of whole rows goes with them ([L1])."""
     span = request.get("range", {})
     tab = context.workbook.edit(span.get("sheetId", 0))
     area = context.workbook.inside(tab, grid_area(span))
@@ -92,6 +92,7 @@ def merge_cells(context: BatchContext, request: dict[str, Any]) -> dict[str, Any
     span = request.get("range", {})
     tab = context.workbook.edit(span.get("sheetId", 0))
     area = context.workbook.inside(tab, grid_area(span))
+    context.check_protection(tab, area)
     kind = request.get("mergeType", "MERGE_ALL")
     if kind == "MERGE_ROWS":
         parts = [Rectangle(row, row + 1, area.column_start, area.column_end) for row in range(area.row_start, area.row_end)]
@@ -108,6 +109,7 @@ def unmerge_cells(context: BatchContext, request: dict[str, Any]) -> dict[str, A
     span = request.get("range", {})
     tab = context.workbook.edit(span.get("sheetId", 0))
     area = context.workbook.inside(tab, grid_area(span))
+    context.check_protection(tab, area)
     tab.merges = [merge for merge in tab.merges if not merge.touches(area)]
     return {}
 

@@ -16,6 +16,7 @@ __all__ = ["HANDLERS"]
 def append_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
     """Adds empty rows or columns at the end."""
     tab = context.workbook.edit(request.get("sheetId", 0), "sheet")
+    context.check_sheet_protection(tab)
     length = request.get("length", 0)
     if length < 1:
         raise InvalidRequest("length must be greater than 0.")
@@ -35,7 +36,7 @@ def insert_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str
     if start > size:
         raise InvalidRequest(f"range.startIndex is larger than current grid size ({size})")
     if start == size and not inherits_before:
-        # nithinmurali/pygsheets issue 46: there is nothing behind to inherit from.
+        # [U] nithinmurali/pygsheets#46: there is nothing behind to inherit from.
         raise InvalidRequest(f"range.startIndex must be less than the grid size ({size}) if inheritFromBefore is false.")
     if start == 0 and inherits_before:
         raise InvalidRequest("range.startIndex must be greater than 0 if inheritFromBefore is true.")
@@ -87,6 +88,7 @@ def move_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str, 
 def update_dimension_properties(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
     """Hides rows and columns and sets their size."""
     tab, dimension, start, end = _span(context, request.get("range", {}))
+    context.check_sheet_protection(tab)
     try:
         paths = update_paths(request.get("fields"), "DimensionProperties")
     except ValueError as exc:

@@ -1,12 +1,11 @@
-"""Requests about the spreadsheet and its tabs: properties, add, delete, duplicate, filters."""
+"""Requests about the spreadsheet and its tabs: properties, add, delete, duplicate."""
 
 from collections.abc import Callable
 from typing import Any
 
 from collect_pipelines.local.sheets import dimensions
 from collect_pipelines.local.sheets.batch_protection import HANDLERS as PROTECTION
-from collect_pipelines.local.sheets.cells import rendered
-from collect_pipelines.local.sheets.context import BatchContext, grid_area
+from collect_pipelines.local.sheets.context import BatchContext
 from collect_pipelines.local.sheets.errors import InvalidRequest
 from collect_pipelines.local.sheets.grid import Row, Tab
 from collect_pipelines.local.sheets.masks import update_paths
@@ -15,7 +14,7 @@ from collect_pipelines.local.sheets.workbook import Workbook
 
 __all__ = ["HANDLERS", "SPREADSHEET_NAMES", "copied_tab", "new_tab"]
 
-DEFAULT_ROWS = 1000  # of a new tab; observed live 2026-09
+DEFAULT_ROWS = 1000  # of a new tab; [L1]
 DEFAULT_COLUMNS = 26
 GRID_COUNTS = ("rowCount", "columnCount")
 GRID_NAMES = ("frozenRowCount", "frozenColumnCount", "hideGridlines", "rowGroupControlAfter", "columnGroupControlAfter")
@@ -71,7 +70,7 @@ def delete_sheet(context: BatchContext, request: dict[str, Any]) -> dict[str, An
 
 
 def duplicate_sheet(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Copies a tab inside the spreadsheet; developer metadata stays with the original."""
+    """Copies a tab inside the spreadsheet; developer metadata stays with the original unless a switch says otherwise."""
     workbook = context.workbook
     source = workbook.edit(request.get("sourceSheetId", 0), "sheet")
     copy = copied_tab(context, source)
@@ -79,6 +78,8 @@ def duplicate_sheet(context: BatchContext, request: dict[str, Any]) -> dict[str,
     copy.title = request.get("newSheetName") or copy.title
     workbook.add_tab(copy, request.get("insertSheetIndex", 0))
     context.check_size()
+    if context.switches.copies_carry_metadata:
+        workbook.metadata.duplicate(source.tab_id, copy.tab_id, context.new_number)
     return {"duplicateSheet": {"properties": sheet_properties(workbook, copy)}}
 
 
@@ -96,9 +97,10 @@ def copied_tab(context: BatchContext, source: Tab) -> Tab:
 
 
 def update_sheet_properties(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Renames, moves, hides, freezes, resizes; rowCount is applied before columnCount (gspread-dataframe issue 37)."""
+    """Renames, moves, hides, freezes, resizes; rowCount is applied before columnCount ([U] robin900/gspread-dataframe#37)."""
     wanted = request.get("properties", {})
     tab = context.workbook.edit(wanted.get("sheetId", 0), "sheet")
+    context.check_sheet_protection(tab)
     paths = _paths(request, "SheetProperties", "properties")
     names = {path.split(".")[0] for path in paths}
     everything = "*" in paths
@@ -129,40 +131,6 @@ def update_spreadsheet_properties(context: BatchContext, request: dict[str, Any]
         else:
             _put(context.workbook.properties, name, wanted.get(name))
     return {}
-
-
-def set_basic_filter(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Sets the tab's filter; rows whose value is listed as hidden become hidden."""
-    wanted = request.get("filter", {})
-    span = wanted.get("range", {})
-    tab = context.workbook.edit(span.get("sheetId", 0), "sheet")
-    area = context.workbook.inside(tab, grid_area(span))
-    _unhide(tab)
-    rest = {name: value for name, value in wanted.items() if name != "range"}
-    tab.basic_filter = {"area": [area.row_start, area.row_end, area.column_start, area.column_end], "rest": rest}
-    for column, criteria in wanted.get("criteria", {}).items():
-        hidden = set(criteria.get("hiddenValues", []))
-        for index in range(area.row_start + 1, area.row_end if hidden else 0):
-            cells = tab.row_cells(index)
-            cell = cells[int(column)] if int(column) < len(cells) else None
-            if rendered(cell, "FORMATTED_VALUE", "SERIAL_NUMBER", tab.column_formats.get(int(column))) in hidden:
-                tab.row_properties[index] = {**tab.row_properties.get(index, {}), "hiddenByFilter": True}
-    return {}
-
-
-def clear_basic_filter(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Removes the tab's filter."""
-    tab = context.workbook.edit(request.get("sheetId", 0), "sheet")
-    _unhide(tab)
-    tab.basic_filter = None
-    return {}
-
-
-def _unhide(tab: Tab) -> None:
-    for index, properties in list(tab.row_properties.items()):
-        tab.row_properties[index] = {name: value for name, value in properties.items() if name != "hiddenByFilter"}
-        if not tab.row_properties[index]:
-            del tab.row_properties[index]
 
 
 def _paths(request: dict[str, Any], message: str, root: str) -> list[str]:
@@ -237,7 +205,5 @@ HANDLERS: dict[str, Callable[[BatchContext, dict[str, Any]], dict[str, Any]]] = 
     "duplicateSheet": duplicate_sheet,
     "updateSheetProperties": update_sheet_properties,
     "updateSpreadsheetProperties": update_spreadsheet_properties,
-    "setBasicFilter": set_basic_filter,
-    "clearBasicFilter": clear_basic_filter,
     **PROTECTION,
 }

@@ -7,19 +7,22 @@ from collect_pipelines.local.sheets.errors import InvalidRequest
 from collect_pipelines.local.sheets.formats import formatted
 from collect_pipelines.local.sheets.grid import Cell, cell_value
 from collect_pipelines.local.sheets.limits import CELL_CHARACTERS
+from collect_pipelines.local.sheets.links import check_runs, formula_cell, hyperlink
 
 __all__ = ["CellWriter", "cell_data", "check_text", "number", "plain_number", "rendered", "with_value"]
 
 TOO_LONG = f"Your input contains more than the maximum of {CELL_CHARACTERS} characters in a single cell."
+SURELY_SHORT = CELL_CHARACTERS // 2  # characters that are within the limit even when each takes two UTF-16 units
 EXACT_INTEGERS = 2**53  # numbers are doubles: past it integers lose digits
 NOT_COMPUTED = {"type": "NAME", "message": "The local Sheets server does not compute formulas."}
 FORMULA_RESULT = "#NAME?"
-KEPT_FIELDS = ("dataValidation", "textFormatRuns", "hyperlink", "pivotTable", "chipRuns")
+# `hyperlink` is read-only: reference/rest/v4/spreadsheets/cells#CellData.
+KEPT_FIELDS = ("dataValidation", "textFormatRuns", "pivotTable", "chipRuns")
 
 
 def check_text(text: str) -> str:
     """The text; raises InvalidRequest past 50,000 UTF-16 units (support.google.com answer 37603)."""
-    if len(text) * 2 > CELL_CHARACTERS and len(text.encode("utf-16-le", "surrogatepass")) // 2 > CELL_CHARACTERS:
+    if len(text) > SURELY_SHORT and len(text.encode("utf-16-le", "surrogatepass")) // 2 > CELL_CHARACTERS:
         raise InvalidRequest(TOO_LONG)
     return text
 
@@ -45,7 +48,7 @@ def with_value(cell: Cell, value: Cell) -> Cell:
     """`cell` with another value (plain, or `{"x": formula}`), its format and note kept."""
     if type(cell) is not dict:
         return value
-    rest = {name: part for name, part in cell.items() if name not in ("v", "x")}
+    rest = _without_runs({name: part for name, part in cell.items() if name not in ("v", "x")})
     if type(value) is dict:
         rest |= value
     elif value is not None:
@@ -68,12 +71,23 @@ class CellWriter:
     def row(self, old: list[Cell], start: int, data: list[dict[str, Any]]) -> list[Cell]:
         """The cells of a row after writing `data` from column `start`."""
         if not old and (self._all or self.value_only):
-            fresh = [self.fresh(cell) for cell in data]
+            fresh = self._fresh_row(data)
             return [None] * start + fresh if start else fresh
         cells = old + [None] * (start + len(data) - len(old))
         for offset, cell in enumerate(data, start):
             cells[offset] = self.cell(cells[offset], cell)
         return cells
+
+    def _fresh_row(self, data: list[dict[str, Any]]) -> list[Cell]:
+        """The stored form of a row of empty cells; short texts, which rows mostly are, pass without a call each."""
+        fresh: list[Cell] = []
+        for cell in data:
+            text = cell["userEnteredValue"].get("stringValue") if len(cell) == 1 and "userEnteredValue" in cell else None
+            if text is not None and len(text) <= SURELY_SHORT:
+                fresh.append(text or None)
+            else:
+                fresh.append(self.fresh(cell))
+        return fresh
 
     def fresh(self, data: dict[str, Any]) -> Cell:
         """The stored form of CellData in an empty cell."""
@@ -85,13 +99,24 @@ class CellWriter:
         """The stored cell after writing the masked fields of `data`; a masked field that `data` lacks is cleared."""
         result: dict[str, Any] = {} if self._all else dict(old) if type(old) is dict else {} if old is None else {"v": old}
         if self._value:
+            result = _without_runs(result)
             _set_value(result, data.get("userEnteredValue"))
         if self._all and data.get("userEnteredFormat"):
             result["f"] = data["userEnteredFormat"]
         for path in self._formats:
             _set_format(result, path, data.get("userEnteredFormat", {}))
         _set_others(result, data, ("note", *KEPT_FIELDS) if self._all else self._others)
+        check_runs(result)
         return _slim(result)
+
+
+def _without_runs(cell: dict[str, Any]) -> dict[str, Any]:
+    """A new value erases the runs of the old text (reference/rest/v4/spreadsheets/cells#CellData)."""
+    if "textFormatRuns" not in cell.get("o", {}):
+        return cell
+    others = {name: part for name, part in cell["o"].items() if name != "textFormatRuns"}
+    rest = {name: part for name, part in cell.items() if name != "o"}
+    return rest | {"o": others} if others else rest
 
 
 def _set_value(result: dict[str, Any], value: dict[str, Any] | None) -> None:
@@ -158,7 +183,7 @@ def _text(value: Any) -> Cell:
 def _formula(value: Any) -> Cell:
     if not value.startswith("="):
         raise InvalidRequest("Formulas must start with '='.")
-    return {"x": check_text(value)}
+    return formula_cell(check_text(value))
 
 
 def _error(value: Any) -> Cell:
@@ -189,7 +214,7 @@ def rendered(cell: Cell, render: str, dates: str, column_format: dict[str, Any] 
     value = cell_value(cell)
     rich = type(cell) is dict
     if rich and "x" in cell:
-        return cell["x"] if render == "FORMULA" else FORMULA_RESULT
+        return cell["x"] if render == "FORMULA" else cell.get("v", FORMULA_RESULT)
     if value is None:
         return ""
     number_format = (cell.get("f", {}) if rich else column_format or {}).get("numberFormat") if rich or column_format else None
@@ -214,8 +239,9 @@ def cell_data(cell: Cell, column_format: dict[str, Any] | None) -> dict[str, Any
     document: dict[str, Any] = {}
     value = rich.get("v")
     if "x" in rich:
-        document |= {"userEnteredValue": {"formulaValue": rich["x"]}, "effectiveValue": {"errorValue": NOT_COMPUTED}}
-        document["formattedValue"] = FORMULA_RESULT
+        computed = {"errorValue": NOT_COMPUTED} if value is None else _extended(value)
+        document |= {"userEnteredValue": {"formulaValue": rich["x"]}, "effectiveValue": computed}
+        document["formattedValue"] = FORMULA_RESULT if value is None else value
     elif value is not None:
         extended = _extended(value)
         document |= {"userEnteredValue": extended, "effectiveValue": extended}
@@ -225,6 +251,9 @@ def cell_data(cell: Cell, column_format: dict[str, Any] | None) -> dict[str, Any
         document |= {"userEnteredFormat": shape, "effectiveFormat": shape}
     if "n" in rich:
         document["note"] = rich["n"]
+    link = hyperlink(rich)
+    if link is not None:
+        document["hyperlink"] = link
     others: dict[str, Any] = rich.get("o", {})
     return document | others
 

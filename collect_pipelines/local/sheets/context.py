@@ -10,9 +10,9 @@ from collect_pipelines.local.sheets.grid import Rectangle, Tab
 from collect_pipelines.local.sheets.limits import Limits, Switches
 from collect_pipelines.local.sheets.workbook import Workbook
 
-__all__ = ["BatchContext", "grid_area", "grid_range"]
+__all__ = ["PROTECTED", "BatchContext", "grid_area", "grid_range", "is_whole"]
 
-PROTECTED = (
+PROTECTED = (  # [U] theoephraim/node-google-spreadsheet#20
     "You are trying to edit a protected cell or object. Please contact the spreadsheet owner to remove protection if you need to edit."
 )
 
@@ -35,17 +35,34 @@ class BatchContext:
         """Called after anything that grows a grid."""
         self.workbook.check_size(self.limits.cells)
 
+    def check_sheet_protection(self, tab: Tab) -> None:
+        """Raises InvalidRequest when the whole tab is protected from the caller: then its properties are too."""
+        if any(is_whole(Area(*protected["area"])) for protected in self._protections(tab)):
+            raise InvalidRequest(PROTECTED)
+
     def check_protection(self, tab: Tab, area: Rectangle) -> None:
-        """Raises InvalidRequest when the caller may not edit some cell of the area; the owner always may (reported by users)."""
-        if self.caller == self.workbook.file.owner:
-            return
-        for protected in tab.protected:
-            if protected.get("warningOnly") or self.caller in protected.get("editors", {}).get("users", []):
-                continue
+        """
+        Raises InvalidRequest when the caller may not edit some cell of the area; the owner always may.
+
+        A range that only warns keeps nobody out: reference/rest/v4/spreadsheets/sheets#ProtectedRange.
+        """
+        for protected in self._protections(tab):
             if not tab.clipped(Area(*protected["area"])).touches(area):
                 continue
             if not any(tab.clipped(Area(*free)).holds(area) for free in protected.get("unprotected", [])):
                 raise InvalidRequest(PROTECTED)
+
+    def _protections(self, tab: Tab) -> list[dict[str, Any]]:
+        """Protected ranges of the tab the caller is no editor of."""
+        if self.caller == self.workbook.file.owner:
+            return []
+        users = [(one, one.get("editors", {}).get("users", [])) for one in tab.protected if not one.get("warningOnly")]
+        return [one for one, allowed in users if self.caller not in allowed]
+
+
+def is_whole(area: Area) -> bool:
+    """True for a range without bounds: the whole sheet, whatever its size."""
+    return not area.row_start and not area.column_start and area.row_end is None and area.column_end is None
 
 
 def grid_area(document: dict[str, Any]) -> Area:

@@ -11,33 +11,46 @@ from collect_pipelines.local.sheets.cells import CellWriter
 from collect_pipelines.local.sheets.context import BatchContext
 from collect_pipelines.local.sheets.errors import InvalidRequest, SheetsError, bad_request, caller_has_no_permission
 from collect_pipelines.local.sheets.grid import Tab
+from collect_pipelines.local.sheets.shared_drives import SharedDrive
 from collect_pipelines.local.sheets.workbook import FileRecord, Permission, Workbook
 
-__all__ = ["empty_spreadsheet", "new_spreadsheet"]
+__all__ = ["empty_spreadsheet", "may_own", "new_spreadsheet"]
 
 UNTITLED = "Untitled spreadsheet"
 SHEET_PARTS = ("properties", "data", "developerMetadata")
 SPREADSHEET_PARTS = ("properties", "sheets", "developerMetadata", "spreadsheetId", "spreadsheetUrl")
 
 
-def empty_spreadsheet(call: Call, title: str, app_properties: Mapping[str, str] | None = None) -> Workbook:
-    """A spreadsheet of the caller's without tabs, not stored yet."""
-    account, clock = call.caller.account, call.service.clock
-    owner = Permission(call.service.identity.permission_id(account.email), "user", "owner", account.email)
+def empty_spreadsheet(
+    call: Call, title: str, app_properties: Mapping[str, str] | None = None, drive: SharedDrive | None = None
+) -> Workbook:
+    """A spreadsheet of the caller's, or of a shared drive, without tabs, not stored yet."""
+    account, clock, service = call.caller.account, call.service.clock, call.service
+    roles = {account.email: "owner"} if drive is None else drive.members
+    permissions = [Permission(service.identity.permission_id(email), "user", role, email) for email, role in roles.items()]
     now = clock.text()
-    record = FileRecord(call.service.library.new_id(), account.email, now, now, [account.client_id], {owner.permission_id: owner})
+    owner = account.email if drive is None else ""
+    record = FileRecord(service.library.new_id(), owner, now, now, [account.client_id], {one.permission_id: one for one in permissions})
     record.app_properties = dict(app_properties or {})
+    record.drive_id = drive.drive_id if drive is not None else None
     return Workbook(record, title, version=1)
 
 
-def new_spreadsheet(call: Call, wanted: dict[str, Any], app_properties: Mapping[str, str] | None = None) -> Workbook:
+def may_own(call: Call) -> bool:
+    """False for who has no room in a Drive of their own: service accounts since 2025 ([U] burnash/gspread#1592), and whoever is full."""
+    return call.caller.account.kind != "service_account" and not call.service.switches.storage_full
+
+
+def new_spreadsheet(
+    call: Call, wanted: dict[str, Any], app_properties: Mapping[str, str] | None = None, drive: SharedDrive | None = None
+) -> Workbook:
     """A spreadsheet as the Spreadsheet resource describes it; parts we can't make are refused, never dropped."""
-    if call.caller.account.kind == "service_account":
-        # Service accounts have no Drive storage since 2025 (burnash/gspread issue 1592).
+    if drive is None and not may_own(call):
+        # The Sheets API has no words of its own for it: [U] xing5/mcp-google-sheets#24.
         raise caller_has_no_permission()
     _check_parts(wanted, SPREADSHEET_PARTS, "spreadsheet")
     properties = wanted.get("properties", {})
-    workbook = empty_spreadsheet(call, properties.get("title") or UNTITLED, app_properties)
+    workbook = empty_spreadsheet(call, properties.get("title") or UNTITLED, app_properties, drive)
     workbook.properties = {name: properties[name] for name in SPREADSHEET_NAMES if properties.get(name)}
     account, service = call.caller.account, call.service
     context = BatchContext(workbook, account.email, account.project, service.limits, service.switches, service.new_number)

@@ -92,7 +92,10 @@ def follow(tab: Tab, dimension: Dimension, mapping: Follow) -> Follow:
     tab.merges = [Rectangle(*merge) for merge in merges if merge is not None]
     if tab.basic_filter is not None:
         area = _area(tab.basic_filter["area"], dimension, mapping)
-        tab.basic_filter = None if area is None else {**tab.basic_filter, "area": area}
+        rest = tab.basic_filter["rest"]
+        if dimension == "COLUMNS" and "criteria" in rest:
+            rest = {**rest, "criteria": {str(new): one for old, one in rest["criteria"].items() if (new := mapping(int(old))) is not None}}
+        tab.basic_filter = None if area is None else {"area": area, "rest": rest}
     return mapping
 
 
@@ -150,7 +153,7 @@ def _hidden(tab: Tab, index: int) -> bool:
 
 
 def _sorted(tab: Tab, order: list[int], column: int, descending: bool) -> list[int]:
-    """Numbers before texts before booleans going up, turned round going down; blanks last either way (observed live 2026-09)."""
+    """Numbers before texts before booleans going up, turned round going down; blanks last either way ([L3])."""
     ranked: list[tuple[tuple[int, Any], int]] = []
     blank: list[int] = []
     for index in order:

@@ -9,6 +9,7 @@ __all__ = [
     "InvalidRequest",
     "OAuthError",
     "SheetsError",
+    "api_disabled",
     "bad_request",
     "caller_has_no_permission",
     "drive_file_not_found",
@@ -30,6 +31,7 @@ STATUS_NAMES = {
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 
 
@@ -99,6 +101,38 @@ class OAuthError(ApiError):
         return {"error": self.error, "error_description": self.message}
 
 
+class DisabledDrive(DriveError):
+    """Drive's refusal while it is switched off: the only one with `status` and `details` too ([U] burnash/gspread#1286)."""
+
+    def __init__(self, message: str, details: list[dict[str, Any]]) -> None:
+        """`details` are those of the other APIs."""
+        self.details = details
+        super().__init__(403, "accessNotConfigured", message, domain="usageLimits")
+
+    def body(self) -> dict[str, Any]:
+        """Both envelopes in one."""
+        error = super().body()["error"]
+        error["errors"][0]["extendedHelp"] = "https://console.developers.google.com"
+        return {"error": error | {"status": "PERMISSION_DENIED", "details": self.details}}
+
+
+def api_disabled(drive: bool, project_number: str) -> ApiError:
+    """403 while the API is switched off in the caller's cloud project ([U] burnash/gspread#1286, home-assistant/core#79744)."""
+    word, service = ("Drive", "drive.googleapis.com") if drive else ("Sheets", "sheets.googleapis.com")
+    place = f"https://console.developers.google.com/apis/api/{service}/overview?project={project_number}"
+    message = (
+        f"Google {word} API has not been used in project {project_number} before or it is disabled. Enable it by visiting {place} "
+        "then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
+    )
+    help_links = {"@type": "type.googleapis.com/google.rpc.Help"}
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com"}
+    details: list[dict[str, Any]] = [
+        help_links | {"links": [{"description": "Google developers console API activation", "url": place}]},
+        info | {"metadata": {"consumer": f"projects/{project_number}", "service": service}},
+    ]
+    return DisabledDrive(message, details) if drive else SheetsError(403, message, details=details)
+
+
 def bad_request(message: str, violations: Sequence[tuple[str | None, str]] = ()) -> SheetsError:
     """400 INVALID_ARGUMENT; `violations` are (field, description) pairs of details[0]."""
     if not violations:
@@ -108,12 +142,12 @@ def bad_request(message: str, violations: Sequence[tuple[str | None, str]] = ())
 
 
 def missing_entity() -> SheetsError:
-    """404: no such file, or not granted under drive.file (observed live 2026-09)."""
+    """404: no such file, or not granted under drive.file ([L1])."""
     return SheetsError(404, "Requested entity was not found.")
 
 
 def caller_has_no_permission() -> SheetsError:
-    """403: the file exists, the caller has no access (recorded)."""
+    """403: the file exists, the caller has no access ([R])."""
     return SheetsError(403, "The caller does not have permission")
 
 
@@ -138,12 +172,12 @@ def scope_insufficient(method: str, service: str = "sheets.googleapis.com") -> S
 
 
 def drive_file_not_found(file_id: str) -> DriveError:
-    """404 of Drive (observed live 2026-09)."""
+    """404 of Drive ([L1])."""
     return DriveError(404, "notFound", f"File not found: {file_id}.", location="fileId")
 
 
 def drive_storage_exceeded() -> DriveError:
-    """403: service accounts have no Drive storage since 2025 (burnash/gspread issues 1568 and 1592)."""
+    """403: service accounts have no Drive storage since 2025 ([U] burnash/gspread#1568, burnash/gspread#1592)."""
     return DriveError(403, "storageQuotaExceeded", "The user's Drive storage quota has been exceeded.", domain="usageLimits")
 
 

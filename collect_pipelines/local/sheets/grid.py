@@ -16,13 +16,15 @@ Cell = Any
 class Row:
     """One row's content. `key` is its key in storage, None until it is stored; equal means the same object."""
 
-    __slots__ = ("data", "key", "width")
+    __slots__ = ("data", "key", "solid", "width")
 
     def __init__(self, data: bytes, width: int, key: int | None = None) -> None:
         """`data` is a JSON array without trailing empties; `width` counts the columns up to the last value (formats don't count)."""
         self.data = data
         self.width = width
         self.key = key
+        self.solid = bool(width) and b"null" not in data and b"{" not in data
+        """True when every column up to `width` surely has a value."""
 
     def cells(self) -> list[Cell]:
         """The cells, without trailing empties."""

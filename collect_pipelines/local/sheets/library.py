@@ -2,11 +2,13 @@
 
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from collect_pipelines.local.sheets.errors import missing_entity
+from collect_pipelines.local.sheets.limits import RESIDENT_ROWS
 from collect_pipelines.local.sheets.storage import WorkbookFile
 from collect_pipelines.local.sheets.workbook import Workbook
 
@@ -19,12 +21,12 @@ FILE_ID_BYTES = 33  # 44 letters in base64, the length of Google's ids
 class Shelf:
     """The place of one spreadsheet: readers take the committed state, one writer at a time makes the next."""
 
-    def __init__(self, file: WorkbookFile, current: Workbook, complete: bool, changed: Listener) -> None:
-        """`complete` is False while only the header was read."""
+    def __init__(self, file: WorkbookFile, current: Workbook, changed: Listener, used: "Callable[[Shelf], None]") -> None:
+        """`changed` is told the file id after each change, `used` the shelf whenever it holds its rows in memory."""
         self._file = file
         self._current = current
-        self._complete = complete
         self._changed = changed
+        self._used = used
         self._lock = threading.Lock()
         self._removed = False
 
@@ -35,10 +37,12 @@ class Shelf:
 
     def read(self) -> Workbook:
         """The committed state; it never changes under the reader."""
-        if not self._complete:
+        current = self._current
+        if not current.complete:
             with self._lock:
-                self._load()
-        return self._current
+                current = self._load()
+        self._used(self)
+        return current
 
     @contextmanager
     def change(self) -> Iterator[Workbook]:
@@ -47,12 +51,21 @@ class Shelf:
             if self._removed:
                 # A call that waited while the file was deleted must not bring it back.
                 raise missing_entity()
-            self._load()
-            draft = self._current.draft()
+            draft = self._load().draft()
             yield draft
             self._file.commit(self._current, draft)
             self._current = draft
+        self._used(self)
         self._changed(draft.file.file_id)
+
+    def rest(self) -> None:
+        """Lets go of rows and metadata, which are on disk; the next use reads them again. Does nothing while somebody writes."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._current = self._current.header()
+                self._file.close()
+            finally:
+                self._lock.release()
 
     def close(self, *, removed: bool = False) -> None:
         """Closes the file; a removed one takes no more changes."""
@@ -60,25 +73,29 @@ class Shelf:
             self._removed = removed
             self._file.close()
 
-    def _load(self) -> None:
-        if not self._complete:
+    def _load(self) -> Workbook:
+        if not self._current.complete:
             self._current = self._file.load()
-            self._complete = True
+        return self._current
 
 
 class Library:
     """The spreadsheets under `folder`, by file id."""
 
-    def __init__(self, folder: Path) -> None:
-        """Reads the header of every spreadsheet found."""
+    def __init__(self, folder: Path, *, resident_rows: int = RESIDENT_ROWS, durable: bool = True) -> None:
+        """Reads the header of every spreadsheet found; `resident_rows` is how many rows may stay in memory besides those in use."""
         self._folder = folder
+        self._resident_rows = resident_rows
+        self._durable = durable
+        self._resident: OrderedDict[int, tuple[Shelf, int]] = OrderedDict()
+        self._rows = 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self.listeners: list[Listener] = []
         self._shelves: dict[str, Shelf] = {}
         for path in sorted(self._folder.glob("*.sqlite")):
-            file = WorkbookFile(path)
-            self._shelves[path.stem] = Shelf(file, file.header(), False, self._tell)
+            file = WorkbookFile(path, durable=durable)
+            self._shelves[path.stem] = Shelf(file, file.header(), self._tell, self._used)
 
     def find(self, file_id: str) -> Shelf | None:
         """The place of a spreadsheet, None when there is none."""
@@ -95,16 +112,17 @@ class Library:
     def add(self, workbook: Workbook) -> None:
         """Stores a new spreadsheet."""
         file_id = workbook.file.file_id
-        file = WorkbookFile(self._folder / f"{file_id}.sqlite")
+        file = WorkbookFile(self._folder / f"{file_id}.sqlite", durable=self._durable)
         file.commit(None, workbook)
         with self._lock:
-            self._shelves[file_id] = Shelf(file, workbook, True, self._tell)
+            self._shelves[file_id] = Shelf(file, workbook, self._tell, self._used)
         self._tell(file_id)
 
     def remove(self, file_id: str) -> None:
         """Deletes a spreadsheet for good."""
         with self._lock:
             shelf = self._shelves.pop(file_id)
+            self._rows -= self._resident.pop(id(shelf), (shelf, 0))[1]
         shelf.close(removed=True)
         for path in self._folder.glob(f"{file_id}.sqlite*"):
             path.unlink(missing_ok=True)
@@ -114,6 +132,19 @@ class Library:
         """Closes every file."""
         for shelf in self.all():
             shelf.close()
+
+    def _used(self, shelf: Shelf) -> None:
+        """Puts spreadsheets to rest, the longest unused first, while too many rows are in memory; the one in use stays."""
+        rows, resting = shelf.header.stored_rows, []
+        with self._lock:
+            self._rows += rows - self._resident.pop(id(shelf), (shelf, 0))[1]
+            self._resident[id(shelf)] = (shelf, rows)
+            while self._rows > self._resident_rows and len(self._resident) > 1:
+                _, (idle, idle_rows) = self._resident.popitem(last=False)
+                self._rows -= idle_rows
+                resting.append(idle)
+        for idle in resting:
+            idle.rest()
 
     def _tell(self, file_id: str) -> None:
         for listener in list(self.listeners):

@@ -58,7 +58,9 @@ FilterCriteria: hiddenValues:[]s condition:BooleanCondition visibleBackgroundCol
 + visibleForegroundColor:Color visibleForegroundColorStyle:ColorStyle
 SortSpec: dimensionIndex:i sortOrder:SORT_ORDER_UNSPECIFIED|ASCENDING|DESCENDING foregroundColor:Color foregroundColorStyle:ColorStyle
 + backgroundColor:Color backgroundColorStyle:ColorStyle dataSourceColumnReference:j
-BasicFilter: range:GridRange sortSpecs:[]SortSpec criteria:{{}}FilterCriteria filterSpecs:[]j tableId:s
+BasicFilter: range:GridRange sortSpecs:[]SortSpec criteria:{{}}FilterCriteria
++ filterSpecs:[]FilterSpec tableId:s
+FilterSpec: filterCriteria:FilterCriteria columnIndex:i dataSourceColumnReference:j
 Editors: users:[]s groups:[]s domainUsersCanEdit:b
 ProtectedRange: protectedRangeId:i range:GridRange namedRangeId:s tableId:s description:s warningOnly:b requestingUserCanEdit:b
 + unprotectedRanges:[]GridRange editors:Editors
@@ -120,6 +122,7 @@ BatchClearValuesByDataFilterRequest: dataFilters:[]DataFilter
 GetSpreadsheetByDataFilterRequest: dataFilters:[]DataFilter includeGridData:b excludeTablesInBandedRanges:b
 SearchDeveloperMetadataRequest: dataFilters:[]DataFilter
 DriveFile: kind:s id:s name:s mimeType:s description:s parents:[]s trashed:b appProperties:{{}}s properties:{{}}s
+SharedDrive: kind:s id:s name:s themeId:s colorRgb:s hidden:b
 DrivePermission: kind:s id:s type:s role:s emailAddress:s domain:s withLink:b allowFileDiscovery:b
 UpdateValuesResponse: spreadsheetId:s updatedRange:s updatedRows:i updatedColumns:i updatedCells:i updatedData:ValueRange
 AppendValuesResponse: spreadsheetId:s tableRange:s updates:UpdateValuesResponse

@@ -1,6 +1,7 @@
 """Developer metadata: ids unique in a spreadsheet, 30,000 characters a place, and entries that follow their row or column."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -78,7 +79,7 @@ class MetadataBook:
         self.next_serial = max(self.next_serial, serial + 1)
 
     def create(self, entry: Entry, *, unique: bool = True) -> None:
-        """Adds an entry; raises InvalidRequest when the id exists (observed live 2026-09) or the place is full."""
+        """Adds an entry; raises InvalidRequest when the id exists ([L3]) or the place is full."""
         if unique and self.ids[entry.metadata_id]:
             start = f"Cannot add developer metadata with ID [{entry.metadata_id}]"
             raise InvalidRequest(f"{start} because developer metadata with that ID already exists.")
@@ -100,6 +101,11 @@ class MetadataBook:
         self.ids[entry.metadata_id] -= 1
         self.used[entry.tab_id] -= entry.size
         return entry
+
+    def duplicate(self, tab_id: int, copy_id: int, new_number: Callable[[], int]) -> None:
+        """Gives a copied tab what its original has, under new ids."""
+        for entry in [entry for entry in self.entries.values() if entry.tab_id == tab_id]:
+            self.create(replace(entry, tab_id=copy_id, metadata_id=self.free_id(new_number())))
 
     def drop_tab(self, tab_id: int) -> None:
         """Metadata dies with its tab."""

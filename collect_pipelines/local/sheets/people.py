@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from collect_pipelines.local.sheets.a1 import Area
 from collect_pipelines.local.sheets.batch import apply_batch
-from collect_pipelines.local.sheets.context import BatchContext
+from collect_pipelines.local.sheets.context import BatchContext, is_whole
 from collect_pipelines.local.sheets.library import Shelf
 from collect_pipelines.local.sheets.service import Service
 from collect_pipelines.local.sheets.values import Rendering, read_values, update_values
@@ -85,10 +86,26 @@ class People:
         properties = {"range": self._span(tab, "ROWS", start, end), "properties": {"hiddenByUser": True}, "fields": "hiddenByUser"}
         self.request({"updateDimensionProperties": properties})
 
+    def hide_columns(self, tab: str, start: int, end: int) -> None:
+        """Hides columns."""
+        properties = {"range": self._span(tab, "COLUMNS", start, end), "properties": {"hiddenByUser": True}, "fields": "hiddenByUser"}
+        self.request({"updateDimensionProperties": properties})
+
     def filter(self, tab: str, column: int, hidden: Sequence[str]) -> None:
         """Filters the tab so that rows with these texts in a column are hidden."""
         criteria = {str(column): {"hiddenValues": list(hidden)}}
         self.request({"setBasicFilter": {"filter": {"range": {"sheetId": self.tab_id(tab)}, "criteria": criteria}}})
+
+    def clear_filter(self, tab: str) -> None:
+        """Removes the tab's filter."""
+        self.request({"clearBasicFilter": {"sheetId": self.tab_id(tab)}})
+
+    def paint(self, tab: str, row_start: int, row_end: int, column_start: int, column_end: int) -> None:
+        """Colours cells yellow."""
+        area = {"startRowIndex": row_start, "endRowIndex": row_end, "startColumnIndex": column_start, "endColumnIndex": column_end}
+        cell = {"userEnteredFormat": {"backgroundColor": {"red": 1, "green": 1}}}
+        span = {"sheetId": self.tab_id(tab), **area}
+        self.request({"repeatCell": {"range": span, "cell": cell, "fields": "userEnteredFormat.backgroundColor"}})
 
     def trim(self, tab: str, rows: int, columns: int) -> None:
         """Cuts the grid to a size."""
@@ -97,6 +114,14 @@ class People:
     def rename_tab(self, tab: str, title: str) -> None:
         """Gives a tab another title."""
         self._properties(tab, {"title": title}, "title")
+
+    def move_tab(self, tab: str, index: int) -> None:
+        """Puts a tab at another place."""
+        self._properties(tab, {"index": index}, "index")
+
+    def duplicate_tab(self, tab: str, title: str) -> None:
+        """Copies a tab inside the file."""
+        self.request({"duplicateSheet": {"sourceSheetId": self.tab_id(tab), "newSheetName": title}})
 
     def add_tab(self, title: str) -> None:
         """Adds a tab."""
@@ -107,8 +132,13 @@ class People:
         self.request({"deleteSheet": {"sheetId": self.tab_id(tab)}})
 
     def protect(self, tab: str, *, warning_only: bool = False) -> int:
-        """Protects a whole tab for its owner; answers the id of the protection."""
+        """Protects a whole tab for its owner, in place of the protection it may have; answers the id of the protection."""
         wanted = {"range": {"sheetId": self.tab_id(tab)}, "warningOnly": warning_only, "description": "Please ask me first"}
+        for before in self.workbook.tabs[self.tab_id(tab)].protected:
+            if is_whole(Area(*before["area"])):
+                changed = {"protectedRangeId": before["protectedRangeId"], **wanted}
+                self.request({"updateProtectedRange": {"protectedRange": changed, "fields": "warningOnly,description,editors"}})
+                return int(before["protectedRangeId"])
         reply = self.request({"addProtectedRange": {"protectedRange": wanted}})[0]
         number: int = reply["addProtectedRange"]["protectedRange"]["protectedRangeId"]
         return number

@@ -26,7 +26,7 @@ class Quotas:
         self._used: dict[tuple[str, str, str], int] = {}
 
     def take(self, kind: Kind, project: str, project_number: str, user: str) -> None:
-        """Counts one call of a user; raises the real 429 body (observed live 2026-09) when a minute is used up."""
+        """Counts one call of a user; raises the real 429 body ([L1] live-fixtures.json) when a minute is used up."""
         with self._lock:
             window = int(self._clock() // WINDOW_SECONDS)
             if window != self._window:
@@ -38,6 +38,10 @@ class Quotas:
                     raise self._refusal(kind, most, each_user, project_number)
             for key in keys:
                 self._used[key] = self._used.get(key, 0) + 1
+
+    def refusal(self, kind: Kind, project_number: str) -> ApiError:
+        """The refusal of a user who has used up this minute, whether or not that is so."""
+        return self._refusal(kind, self._most(kind)[0], True, project_number)
 
     def used(self) -> dict[str, int]:
         """Calls of the current minute, by `kind project user` (user empty: the whole project)."""
@@ -66,7 +70,9 @@ class Quotas:
             "quota_metric": f"{service}/{kind}_requests",
             "quota_unit": "1/min/{project}" + ("/{user}" if each_user else ""),
             "quota_location": "global",
-            "window_start_time": datetime.fromtimestamp(self._window * WINDOW_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "window_start_time": datetime.fromtimestamp(self._clock() // WINDOW_SECONDS * WINDOW_SECONDS, UTC).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            ),
             "consumer": f"projects/{project_number}",
             "service": service,
         }

@@ -4,10 +4,11 @@ import logging
 import secrets
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from collect_pipelines.local.sheets import api_drive, api_permissions, api_spreadsheets, api_values
+from collect_pipelines.local.sheets import api_drive, api_drives, api_permissions, api_spreadsheets, api_values
 from collect_pipelines.local.sheets.call import Answer, Call, Operation, Request, error_answer, matched
 from collect_pipelines.local.sheets.clock import Clock
 from collect_pipelines.local.sheets.errors import (
@@ -15,6 +16,7 @@ from collect_pipelines.local.sheets.errors import (
     DriveError,
     InvalidRequest,
     SheetsError,
+    api_disabled,
     bad_request,
     drive_unauthorized,
     scope_insufficient,
@@ -25,12 +27,14 @@ from collect_pipelines.local.sheets.identity import Identity
 from collect_pipelines.local.sheets.library import Library
 from collect_pipelines.local.sheets.limits import Limits, Switches
 from collect_pipelines.local.sheets.quota import Quotas
+from collect_pipelines.local.sheets.shared_drives import SharedDrives
 from collect_pipelines.local.sheets.tokens import Caller, TokenOffice
 
-__all__ = ["CallRecord", "Service"]
+__all__ = ["CallRecord", "Hook", "Service"]
 
-OPERATIONS = api_spreadsheets.OPERATIONS + api_values.OPERATIONS + api_drive.OPERATIONS + api_permissions.OPERATIONS
+OPERATIONS = api_spreadsheets.OPERATIONS + api_values.OPERATIONS + api_drive.OPERATIONS + api_permissions.OPERATIONS + api_drives.OPERATIONS
 REMEMBERED_CALLS = 10_000
+Hook = Callable[[str], None]
 logger = logging.getLogger(__name__)
 
 
@@ -57,9 +61,13 @@ class Service:
         token_uri = f"{base_url}/token"
         self.identity = Identity(data, token_uri)
         self.tokens = TokenOffice(self.identity, self.limits, self.clock.now, token_uri)
-        self.library = Library(data / "spreadsheets")
+        self.library = Library(data / "spreadsheets", resident_rows=self.limits.resident_rows, durable=self.switches.survives_power_cuts)
+        self.drives = SharedDrives(data / "shared-drives.json")
         self.quotas = Quotas(self.limits, self.clock.now)
-        self.faults = Faults()
+        self.faults = Faults(self.clock.now)
+        self.hooks: list[Hook] = []
+        """Called with the name of each operation before it is carried out, in the thread that does: a person may act there."""
+        self._held: deque[tuple[Operation, dict[str, str], Request]] = deque()
         self._calls: deque[CallRecord] = deque(maxlen=REMEMBERED_CALLS)
         self._lock = threading.Lock()
 
@@ -84,7 +92,10 @@ class Service:
         try:
             caller = self._caller(operation, request)
             account = caller.account.email
+            self._check_enabled(operation, caller)
             self.quotas.take(operation.kind, caller.account.project, caller.account.project_number, account)
+            for hook in list(self.hooks):
+                hook(operation.name)
             call = Call(self, operation, caller, arguments, request)
             answer = call.answer(operation.handler(call))
         except ApiError as exc:
@@ -98,6 +109,17 @@ class Service:
             self._calls.append(CallRecord(operation.name, account, answer.status))
         return answer
 
+    def hold(self, operation: Operation, arguments: dict[str, str], request: Request) -> None:
+        """Keeps a call whose sender has given up; `land_held` carries it out."""
+        self._held.append((operation, arguments, request))
+
+    def land_held(self) -> list[Answer]:
+        """Carries out every kept call, the oldest first, as if it had been under way all the time; nobody sees the answers."""
+        answers = []
+        while self._held:
+            answers.append(self.perform(*self._held.popleft()))
+        return answers
+
     def new_number(self) -> int:
         """A random positive int32."""
         return secrets.randbelow(2**31 - 1) + 1
@@ -105,6 +127,10 @@ class Service:
     def close(self) -> None:
         """Closes every file."""
         self.library.close()
+
+    def _check_enabled(self, operation: Operation, caller: Caller) -> None:
+        if ("drive" if operation.drive else "sheets") in self.switches.disabled_apis:
+            raise api_disabled(operation.drive, caller.account.project_number)
 
     def _caller(self, operation: Operation, request: Request) -> Caller:
         kind, _, token = request.headers.get("authorization", "").partition(" ")

@@ -29,9 +29,10 @@ _ROWS = "SELECT key, tab, position, width, data FROM tab_row ORDER BY tab, posit
 class WorkbookFile:
     """The file of one spreadsheet; used by one thread at a time, the caller holds the lock."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens or creates the file."""
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        """Opens or creates the file; not `durable` means that a power cut may take the latest changes."""
         self.path = path
+        self._durable = durable
         self._connection: sqlite3.Connection | None = None
         self._next_key = 1
 
@@ -53,7 +54,9 @@ class WorkbookFile:
         """The stored state without rows and metadata: enough for lists and access checks. Leaves the file closed."""
         with closing(sqlite3.connect(self.path)) as connection:
             row = connection.execute("SELECT content FROM document WHERE name = 'workbook'").fetchone()
-        return _workbook(orjson.loads(row[0]))
+        workbook = _workbook(orjson.loads(row[0]))
+        workbook.complete = False
+        return workbook
 
     def commit(self, before: Workbook | None, after: Workbook) -> None:
         """Writes the difference in one transaction; rows new to storage get their key."""
@@ -80,7 +83,7 @@ class WorkbookFile:
             connection = sqlite3.connect(self.path, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
             # Answered 200 means landed: what the pipeline marks delivered must survive a power cut too.
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
             connection.executescript(_SCHEMA)
             self._connection = connection
         return self._connection

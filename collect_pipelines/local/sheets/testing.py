@@ -24,7 +24,7 @@ from collect_pipelines.local.sheets.library import Library
 from collect_pipelines.local.sheets.limits import Limits, Switches
 from collect_pipelines.local.sheets.people import People
 from collect_pipelines.local.sheets.server import started
-from collect_pipelines.local.sheets.service import CallRecord, Service
+from collect_pipelines.local.sheets.service import CallRecord, Hook, Service
 
 __all__ = [
     "Fault",
@@ -122,6 +122,24 @@ class RunningServer:
     def values(self, spreadsheet_id: str, tab: str) -> list[list[Any]]:
         """All values of a tab, unformatted; costs no quota."""
         return self.people(spreadsheet_id).values(tab)
+
+    def add_shared_drive(self, name: str, **roles: str) -> str:
+        """A shared drive, as an administrator makes one; `roles` by name of account, e.g. `service_account="writer"`. Answers its id."""
+        members = {self.account(account.replace("_", "-")).email: role for account, role in roles.items()}
+        return self.service.drives.add(name, members).drive_id
+
+    @contextmanager
+    def meanwhile(self, act: Hook) -> Iterator[None]:
+        """Lets `act` happen before each call that is carried out in the block; it is told the operation's name."""
+        self.service.hooks.append(act)
+        try:
+            yield
+        finally:
+            self.service.hooks.remove(act)
+
+    def land_held(self) -> int:
+        """Carries out the calls that `Fault(applied="held")` kept, the oldest first; answers how many there were."""
+        return len(self.service.land_held())
 
     def expire_tokens(self) -> None:
         """Every access token given so far answers 401 from now on."""

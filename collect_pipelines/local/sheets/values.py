@@ -10,11 +10,15 @@ from collect_pipelines.local.sheets.context import BatchContext
 from collect_pipelines.local.sheets.errors import InvalidRequest
 from collect_pipelines.local.sheets.formats import entered
 from collect_pipelines.local.sheets.grid import Cell, Rectangle, Tab, make_row
+from collect_pipelines.local.sheets.links import formula_cell
 from collect_pipelines.local.sheets.tables import append_place
 
 __all__ = ["Rendering", "append_values", "clear_values", "read_values", "update_values", "value_range", "write_at"]
 
 Values = list[list[Any]]
+_NOTHING = type(None)
+STORED_AS_SHOWN = {str, int, float, bool, _NOTHING}
+"""Kinds of stored cells that an unformatted read answers as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,16 @@ def read_values(tab: Tab, area: Rectangle, rendering: Rendering) -> Values:
     """The values of an area without trailing empty cells and rows."""
     rows: Values = []
     plain_columns = not any(area.column_start <= column < area.column_end for column in tab.column_formats)
+    as_stored = rendering.render != "FORMATTED_VALUE" and (plain_columns or rendering.dates == "SERIAL_NUMBER")
     for index in range(area.row_start, min(area.row_end, len(tab.rows))):
         row = tab.rows[index]
         if row is None or row.width <= area.column_start:
             rows.append([])
             continue
         cells = row.cells()[area.column_start : min(area.column_end, row.width)]
-        if set(map(type, cells)) == {str}:
-            rows.append(cells)
+        kinds = set(map(type, cells))
+        if kinds == {str} or (as_stored and kinds <= STORED_AS_SHOWN):
+            rows.append(_trimmed(["" if cell is None else cell for cell in cells]) if _NOTHING in kinds else cells)
             continue
         if plain_columns:
             shown = [rendered(cell, rendering.render, rendering.dates) for cell in cells]
@@ -61,7 +67,7 @@ def value_range(tab: Tab, area: Rectangle, rendering: Rendering) -> dict[str, An
 
 
 def update_values(context: BatchContext, text: str, data: dict[str, Any], parse: bool) -> dict[str, Any]:
-    """Writes a ValueRange at an A1 range; never grows the grid. Answers the UpdateValuesResponse without its spreadsheetId."""
+    """Writes a ValueRange at an A1 range; never grows the grid ([U] jroehl/gsheet.action#611). Answers the UpdateValuesResponse without its spreadsheetId."""
     tab, area = context.workbook.resolve(text)
     named = data.get("range")
     if named and context.workbook.resolve(named) != (tab, area):
@@ -133,7 +139,7 @@ def _by_rows(data: dict[str, Any]) -> Values:
 
 
 def _check_bounds(tab: Tab, area: Area, start: Rectangle, values: Values) -> None:
-    """A range of one cell is only a start; a bigger one bounds what is written (reported by users)."""
+    """A range of one cell is only a start; a bigger one bounds what is written ([U] nithinmurali/pygsheets#132)."""
     height, width = len(values), max((len(row) for row in values), default=0)
     single = (area.row_end, area.column_end) == ((area.row_start or 0) + 1, (area.column_start or 0) + 1)
     row_end = tab.row_count if single or area.row_end is None else area.row_end
@@ -176,6 +182,8 @@ def _stored(old: Cell, value: Any, parse: bool, place: tuple[int, int]) -> Cell:
         if not parse:
             return with_value(old, value or None)
         typed, shape = entered(value)
+        if isinstance(typed, dict):
+            typed = formula_cell(typed["x"])
         typed = typed if isinstance(typed, bool | str | dict) else number(typed)
         if shape and not (type(old) is dict and "f" in old):
             old = {**old, "f": shape} if type(old) is dict else {"v": old, "f": shape}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -46,6 +47,7 @@ def checked(message: str, document: Any, path: str = "") -> dict[str, Any]:
     return result
 
 
+@lru_cache(maxsize=4096)  # names of fields: few, and asked for with every cell of a batch
 def snake(name: str) -> str:
     """`userEnteredValue` -> `user_entered_value`: errors name fields as the proto does."""
     return _CAPITAL.sub(lambda match: "_" + match.group().lower(), name)
@@ -88,7 +90,7 @@ def _value(field: Field, value: Any, path: str, name: str, violations: Violation
     return [_single(field, item, f"{path}[{index}]", name, violations) for index, item in enumerate(items)]
 
 
-_PLAIN_VALUES = {"stringValue": str, "boolValue": bool}
+_PLAIN_VALUES = {"stringValue": (str,), "boolValue": (bool,), "numberValue": (int, float)}
 
 
 def _cells(field: Field, items: list[Any], path: str, name: str, violations: Violations) -> list[Any]:
@@ -103,7 +105,7 @@ def _cells(field: Field, items: list[Any], path: str, name: str, violations: Vio
                 value = item.get("userEnteredValue")
                 if type(value) is dict and len(value) == 1:
                     kind, content = next(iter(value.items()))
-                    if type(content) is _PLAIN_VALUES.get(kind):
+                    if type(content) in _PLAIN_VALUES.get(kind, ()):
                         cells.append(item)
                         continue
         cells.append(_single(field, item, f"{path}[{index}]", name, violations))

@@ -1,7 +1,7 @@
 """One spreadsheet in memory: its file record, its tabs in order, its metadata. A change is made on a copy and takes its place at once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from collect_pipelines.local.sheets.a1 import Area, parse_range, split_range
@@ -41,6 +41,8 @@ class FileRecord:
     permissions: dict[str, Permission] = field(default_factory=dict)
     app_properties: dict[str, str] = field(default_factory=dict)
     trashed: bool = False
+    drive_id: str | None = None
+    """The shared drive that owns it: then `owner` is empty."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Workbook:
     """By sheet id, in the order they stand."""
     metadata: MetadataBook = field(default_factory=MetadataBook)
     version: int = 0
+    complete: bool = True
+    """False while only the header was read: rows and metadata are on disk."""
     _own: set[int] = field(default_factory=set)
     """Tabs already copied for this draft."""
 
@@ -69,8 +73,19 @@ class Workbook:
             dict(self.file.permissions),
             dict(self.file.app_properties),
             self.file.trashed,
+            self.file.drive_id,
         )
         return Workbook(record, self.title, dict(self.properties), dict(self.tabs), self.metadata.copy(), self.version + 1)
+
+    def header(self) -> "Workbook":
+        """A copy without rows and metadata: enough for lists and access checks."""
+        tabs = {tab_id: replace(tab, rows=[]) for tab_id, tab in self.tabs.items()}
+        return Workbook(self.file, self.title, self.properties, tabs, version=self.version, complete=False)
+
+    @property
+    def stored_rows(self) -> int:
+        """Rows it holds in memory."""
+        return sum(len(tab.rows) for tab in self.tabs.values())
 
     def tab(self, tab_id: int, noun: str = "grid") -> Tab:
         """The tab of this id for reading; raises InvalidRequest in Google's words when there is none."""
@@ -111,7 +126,7 @@ class Workbook:
         self.tabs = {one.tab_id: one for one in ordered}
 
     def check_title(self, title: str, besides: int | None) -> None:
-        """Titles are unique in a spreadsheet, upper and lower case alike (secondary sources), and not endless."""
+        """Titles are unique in a spreadsheet, upper and lower case alike ([?] secondary sources), and not endless."""
         if not title:
             raise InvalidRequest("The sheet name cannot be empty.")
         if len(title) > TITLE_CHARACTERS:
@@ -138,7 +153,7 @@ class Workbook:
         return next((tab for tab in self.tabs.values() if not tab.properties.get("hidden")), next(iter(self.tabs.values())))
 
     def resolve(self, text: str) -> tuple[Tab, Area]:
-        """The tab and area of an A1 text; raises InvalidRequest `Unable to parse range: ...` (observed live 2026-09)."""
+        """The tab and area of an A1 text; raises InvalidRequest `Unable to parse range: ...` ([L1])."""
         title, cells = split_range(text)
         if title is None and cells is not None:
             area = parse_range(cells)
@@ -152,7 +167,7 @@ class Workbook:
         return tab, area
 
     def resolve_inside(self, text: str) -> tuple[Tab, Rectangle]:
-        """Like `resolve`, clipped to the grid; an area that starts past the grid is refused (observed live 2026-09)."""
+        """Like `resolve`, clipped to the grid; an area that starts past the grid is refused ([L2])."""
         tab, area = self.resolve(text)
         return tab, self.inside(tab, area)
 
