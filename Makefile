@@ -107,6 +107,10 @@ bench-latency: install ## Seconds from commit to a visible cell, with and withou
 bench-mapping: install ## What filters, masks and chosen columns cost: 5,000 rows with 20 questions, next to no mapping
 	$(BIN)/python tests/benchmarks/bench_mapping.py
 
+.PHONY: bench-sheets-size
+bench-sheets-size: install ## Three million cells through several spreadsheets, with the worker's memory on the way
+	$(BIN)/python tests/benchmarks/bench_sheets_size.py
+
 .PHONY: bench-slang
 bench-slang: install ## Milliseconds to search 500 characters for 10,000 slang terms, next to naive ways
 	$(BIN)/python tests/benchmarks/bench_slang.py
