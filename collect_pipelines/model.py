@@ -174,9 +174,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class QuotaBucket:
-    """A token bucket shared by all processes through Postgres; `burst + 60 x rate` never passes a per-minute limit."""
+    """A token bucket shared by all processes through Postgres: what it lets through in t seconds is at most `burst + rate x t`."""
 
     key: str
     burst: float
     rate: float
     """Tokens per second."""
+    per_minute: int | None = None
+    """At most so many in any sixty seconds as well, however the receiver cuts its minutes; at least `burst`. None: no such bound."""

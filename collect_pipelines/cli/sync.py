@@ -60,10 +60,11 @@ def run_lanes(settings: Settings, url: str, kinds: list[str], form: str | None) 
 
 def outcome_code(reports: list["Report"], pending: int, blocked: Sequence[str] = ()) -> int:
     """The exit code for what happened; the worst thing decides. `blocked`: integrations that were so before."""
-    outcomes = {report.outcome for report in reports}
-    if blocked or "blocked" in outcomes:
+    # what was only put off may have been delivered after all: the last word on each integration counts
+    last = {(report.lane, report.form, report.integration): report.outcome for report in reports}
+    if blocked or any(report.outcome == "blocked" for report in reports):
         return UNAVAILABLE
-    if pending or outcomes & {"postponed", "failed", "parked"}:
+    if pending or {"postponed", "failed"} & set(last.values()) or any(report.outcome == "parked" for report in reports):
         return DELIVERY_INCOMPLETE
     return QUARANTINED if any(report.quarantined for report in reports) else 0
 

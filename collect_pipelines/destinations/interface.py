@@ -26,6 +26,7 @@ __all__ = [
     "DestinationConfig",
     "Guarantee",
     "Held",
+    "KnownProblem",
     "Note",
     "Notice",
     "OnDelete",
@@ -96,6 +97,21 @@ class Notice:
     message: str
     """Plain words; no answers, no secrets."""
     fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProblem:
+    """What docs/problems.md says of a code that a `Blocked` or a `Notice` carries."""
+
+    code: str
+    """Begins with the kind, e.g. `google_sheets.not_shared`."""
+    seen: str
+    cause: str
+    fix: str
+    meanwhile: str
+    """What goes on in spite of it."""
+    stops: bool = True
+    """False: it is a notice, and deliveries go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +244,20 @@ class Context(Protocol):
 
     def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
         """
-        Takes one token of every bucket and returns 0.0, or takes none and returns the seconds to wait.
+        Takes one token of every bucket and returns 0.0, or takes none and returns the seconds until its turn comes.
 
-        Integrations that wait for the same bucket get its tokens by turns, each by its weight; background: after all that is live.
+        A bucket that is listed several times gives so many tokens, its burst at most. Integrations that wait for the same bucket get
+        its tokens by turns, each by its weight; background: after all that is live, as batches of a backfill or replay always are.
+        """
+
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+        """As `take_quota`, for that one of several lists of buckets which can be had first: its place in `choices`, and the wait."""
+
+    def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
+        """
+        Tells of tokens that were not used as soon as they were taken, so many seconds ago.
+
+        used: they are used now, and count in the receiver's minute of now; False gives them back.
         """
 
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
@@ -253,7 +280,18 @@ class Context(Protocol):
         """Those of the addresses that the organization must not write to on this channel, e.g. `sms`."""
 
     def secret(self, reference: str) -> str:
-        """The secret behind `env:NAME`, `file:PATH` or `stored:NAME`. Raises Blocked naming the reference when it is missing."""
+        """
+        The secret behind `env:NAME`, `file:PATH`, `stored:NAME` or `connection:NAME` (a connected account of the organization).
+
+        Raises Blocked naming the reference when it is missing.
+        """
+
+    def secret_refused(self, reference: str, reason: str) -> str | None:
+        """
+        The receiver does not accept this secret any more, as it was last read here: a person has to connect the account anew.
+
+        Whoever else uses the connection is told. What the person has to do; None when the reference is no connection.
+        """
 
     def setting(self, name: str) -> str:
         """A setting of this installation as text, e.g. `warehouse_path`. Raises KeyError for a name that does not exist."""
@@ -292,6 +330,8 @@ class Destination(ABC):
     """Least time between two batches of one integration: larger for receivers with a high fixed cost per batch."""
     calls_per_minute: ClassVar[float | None] = None
     """Calls its receiver usually allows in a minute, for estimates; None: no limit is known."""
+    problems: ClassVar[tuple[KnownProblem, ...]] = ()
+    """What its `Blocked` and `Notice` codes mean."""
     longest_wait_seconds: ClassVar[float] = 300.0
     """Most time between two attempts of a batch, unless the receiver asks for more."""
 

@@ -40,11 +40,14 @@ __all__ = [
     "integration_by_id",
     "list_integrations",
     "next_due_seconds",
+    "overtakes",
     "recall",
     "remember",
     "set_batch_rows",
     "set_integration_state",
 ]
+
+JUDGED_SECONDS = 5.0  # an entry received so long before a batch was planned may have been judged only after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Integration:
     """Most entries of the next batch, while something that the receiver refuses is being singled out."""
     next_attempt_at: datetime | None
     created_at: datetime
+    weight: float
+    """Its share of a quota, next to others that wait for the same: twice the weight, twice the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ def add_integration(
     start: Literal["all", "now"] | datetime = "all",
     language: str | None = None,
     mapping: dict[str, Any] | None = None,
+    weight: float = 1.0,
 ) -> Integration:
     """
     Binds a destination to a form, from the first response on, from the next one (`now`), or from the first received at a moment.
@@ -128,6 +134,7 @@ def add_integration(
         "config": config,
         "language": language,
         "mapping": mapping or {},
+        "weight": weight,
         "cursor": cursor,
         "start_position": cursor,
         "filtered": cursor,
@@ -205,7 +212,8 @@ def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
     The active integrations of this kind that have something to send now, the one with the oldest entry first.
 
     Something is an open batch, validated entries after the cursor, entries that were set aside and whose wait is over, or a backfill.
-    A postponed integration is due when its wait is over. Those that have new entries come before those that have only older ones.
+    A postponed integration is due when its wait is over, or when something new came while older entries wait for their turn. Those
+    that have new entries come before those that have only older ones.
     """
     oldest = select(response.c.received_at).where(response.c.form_id == form.c.form_id, response.c.position == integration.c.cursor + 1)
     # limit: keeps it a probe of the index per due integration; joined freely, it is planned as a scan of the whole log
@@ -225,10 +233,22 @@ def due_integrations(connection: Connection, kind: str) -> list[DueIntegration]:
         .select_from(integration.join(form, form.c.form_id == integration.c.form_id).join(organization, _OWNS).outerjoin(waiting, _TRUE))
         .where(integration.c.kind == kind, integration.c.state == "active")
         .where((integration.c.cursor < form.c.validated_through) | open_batch | _HAS_LETTERS | _HAS_BACKFILL)
-        .where(func.coalesce((integration.c.next_attempt_at <= func.clock_timestamp()) | _BEYOND_ANY_WAIT, True))
+        .where(
+            func.coalesce(
+                (integration.c.next_attempt_at <= func.clock_timestamp()) | _BEYOND_ANY_WAIT | _overtakes(waiting.c.received_at), True
+            )
+        )
         .order_by(waiting.c.received_at.nulls_last(), integration.c.integration_id)
     )
     return [_due(row) for row in connection.execute(query)]
+
+
+def overtakes(connection: Connection, integration_id: int) -> bool:
+    """Whether a new entry came after the integration planned a batch of older ones that has only waited for its turn since."""
+    oldest = (response.c.form_id == integration.c.form_id) & (response.c.position == integration.c.cursor + 1)
+    joined = integration.join(form, form.c.form_id == integration.c.form_id).join(response, oldest)
+    query = select(_overtakes(response.c.received_at)).select_from(joined).where(integration.c.integration_id == integration_id)
+    return bool(connection.execute(query).scalar())
 
 
 def next_due_seconds(connection: Connection, kind: str) -> float | None:
@@ -288,6 +308,17 @@ _INTEGRATIONS = (
 )
 
 
+def _overtakes(received_at: Any) -> Any:
+    """An older batch waits for its turn under a quota: what came since goes before it, instead of waiting with it."""
+    return (integration.c.cursor < form.c.validated_through) & exists().where(
+        batch.c.integration_id == integration.c.integration_id,
+        batch.c.state == "planned",
+        batch.c.purpose != "live",
+        batch.c.attempts == 0,
+        batch.c.planned_at < received_at + func.make_interval(0, 0, 0, 0, 0, 0, JUDGED_SECONDS),
+    )
+
+
 def _integrations(connection: Connection, query: Any) -> list[Integration]:
     return [
         Integration(
@@ -312,6 +343,7 @@ def _integrations(connection: Connection, query: Any) -> list[Integration]:
             batch_rows=row.batch_rows,
             next_attempt_at=row.next_attempt_at,
             created_at=row.created_at,
+            weight=row.weight,
         )
         for row in connection.execute(query)
     ]

@@ -3,20 +3,25 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from collect_pipelines.destinations.interface import Note
+from collect_pipelines.errors import NotFound
 from collect_pipelines.model import JsonValue, QuotaBucket
 from collect_pipelines.settings import Settings
-from collect_pipelines.store import integrations, journal, opt_outs, quota
+from collect_pipelines.store import connections, integrations, journal, opt_outs, quota
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.leases import hold_lease
+from collect_pipelines.store.organizations import organization_id_of
 from collect_pipelines.store.secret_texts import secret_text
 from collect_pipelines.sync.tenure import Tenure
 
 __all__ = ["DeliveryContext"]
+
+CONNECTION = "connection:"
 
 
 class DeliveryContext:
@@ -29,13 +34,16 @@ class DeliveryContext:
         self._organization = integration.organization
         self._database, self._settings = database, settings
         self._tenure: Tenure | None = None
+        self._weight, self._background = integration.weight, False
+        self._read_at: dict[str, datetime | None] = {}
         self.quota_wait_seconds = 0.0
         """What `take_quota` asked the destination to wait since the last delivery began."""
 
     @contextmanager
-    def during(self, tenure: Tenure) -> Iterator[None]:
-        """Within the block every write needs the lease."""
+    def during(self, tenure: Tenure, *, weight: float = 1.0, background: bool = False) -> Iterator[None]:
+        """Within the block every write needs the lease. weight, background: with which the quota is asked for."""
         self._tenure, self.quota_wait_seconds = tenure, 0.0
+        self._weight, self._background = weight, background
         try:
             yield
         finally:
@@ -57,12 +65,22 @@ class DeliveryContext:
             return integrations.allocate(connection, scope, name)
 
     def take_quota(self, buckets: Sequence[QuotaBucket], *, background: bool = False) -> float:
-        """0.0 when a token of every bucket was taken, else the seconds to wait."""
-        # Promise 9: one quota for all processes
+        """0.0 when a token of every bucket was taken, else the seconds until this integration's turn."""
+        return self.choose_quota([buckets], background=background)[1]
+
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+        """The same for the choice that can be had first: which one, and the wait."""
+        # Promise 9: one quota for all processes, in turns by weight, new entries before older ones
+        claim = quota.Claim(self.integration_id, self._weight, background or self._background)
         with self._database.begin() as connection:
-            wait = quota.take_quota(connection, buckets)
+            choice, wait = quota.choose_quota(connection, choices, claim)
         self.quota_wait_seconds += wait
-        return wait
+        return choice, wait
+
+    def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
+        """Tokens that were held for so long are used now, or given back."""
+        with self._database.begin() as connection:
+            quota.settle_quota(connection, buckets, held_seconds, used=used)
 
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
         """Empties the buckets for so long."""
@@ -92,8 +110,24 @@ class DeliveryContext:
             return opt_outs.opted_out(connection, self.integration_id, channel, addresses)
 
     def secret(self, reference: str) -> str:
-        """The text behind `env:NAME`, `file:PATH` or `stored:NAME`."""
+        """The text behind `env:NAME`, `file:PATH`, `stored:NAME` or `connection:NAME`."""
+        if reference.startswith(CONNECTION):
+            # before the text: one that is replaced in between counts as older than it is, and is then not taken for refused
+            self._read_at[reference] = self._changed_at(reference)
         return secret_text(self._database.begin, self._settings, self._organization, reference)
+
+    def secret_refused(self, reference: str, reason: str) -> str | None:
+        """Marks the connection as one to be made anew, unless it was since this context read it."""
+        if not reference.startswith(CONNECTION):
+            return None
+        changed_at = self._read_at.get(reference)
+        with self._database.begin() as connection:
+            owner = organization_id_of(connection, self._organization)
+            known = connections.find_connection(connection, owner, reference.removeprefix(CONNECTION))
+            if changed_at is not None:
+                connections.mark_refused(connection, owner, known.name, changed_at, reason)
+        command = connections.connect_command(known.name, known.organization, known.kind)
+        return f"Connect again: {command}. Then it goes on by itself."
 
     def setting(self, name: str) -> str:
         """A setting as text, defaults filled in. Secret settings are not lent."""
@@ -110,6 +144,14 @@ class DeliveryContext:
         """Raises LeaseLost when another worker took over."""
         if self._tenure is not None:
             self._tenure.check()
+
+    def _changed_at(self, reference: str) -> datetime | None:
+        with self._database.begin() as connection:
+            owner = organization_id_of(connection, self._organization)
+            try:
+                return connections.find_connection(connection, owner, reference.removeprefix(CONNECTION)).changed_at
+            except NotFound:
+                return None
 
     @contextmanager
     def _fenced(self) -> Iterator[Connection]:

@@ -5,6 +5,7 @@ from collect_pipelines.sync.report import Report
 __all__ = ["Patience"]
 
 MOST_SECONDS = 60.0  # a postponed batch is waited for so long, e.g. for the next minute of a quota
+MOST_TURN_SECONDS = 900.0  # a turn under a quota surely comes: it is waited for longer
 MOST_ATTEMPTS = 5  # failed so often in a row, it is left for later
 
 
@@ -23,6 +24,9 @@ class Patience:
             self._failures.pop(key, None)
             if report.retry_in_seconds is not None and report.retry_in_seconds <= MOST_SECONDS:
                 self._again_at[key] = now + report.retry_in_seconds  # what was left of it
+            return
+        if report.only_waited:
+            self._again_at[key] = now + min(report.retry_in_seconds or 0.0, MOST_TURN_SECONDS)
             return
         self._failures[key] = self._failures.get(key, 0) + 1
         wait = report.retry_in_seconds if report.outcome == "postponed" else 0.0

@@ -9,6 +9,7 @@ __all__ = ["Pacing", "Turns"]
 
 ELSEWHERE_SECONDS = 0.5  # another worker has it: look again soon, it may have been killed
 FAILED_SECONDS = 1.0  # Postgres was away, or the lease was lost
+POSTGRES_SECONDS = 0.02  # a wait ends by Postgres's clock, which began it while the report was on its way
 BLOCKED_SECONDS = 30.0  # the gate can't judge this form; a new version or release may repair it
 
 
@@ -18,6 +19,7 @@ class Pacing:
     def __init__(self, min_interval_seconds: float = 0.0) -> None:
         self._interval = min_interval_seconds
         self._until: dict[int, float] = {}
+        self._alarms: list[float] = []
 
     def may(self, key: int, now: float) -> bool:
         """Whether the item may be worked on; `now` in monotonic seconds."""
@@ -25,6 +27,8 @@ class Pacing:
 
     def done(self, key: int, reports: Collection[Report], now: float) -> None:
         """Notes what came of a micro-batch, or of several in one call, that ended now; no report: there was nothing to do here."""
+        # what is over between two looks would be found a look later, and the token that is there by then would be wasted
+        self._alarms += [now + report.retry_in_seconds + POSTGRES_SECONDS for report in reports if report.retry_in_seconds is not None]
         rest = min(map(self._rest, reports), default=ELSEWHERE_SECONDS)
         if rest > 0:
             self._until[key] = now + rest
@@ -32,8 +36,9 @@ class Pacing:
             self._until.pop(key, None)
 
     def wait(self, now: float, most: float) -> float:
-        """Seconds until the next item has rested, at most `most`."""
-        ends = [until - now for until in self._until.values() if until > now]
+        """Seconds until the next item has rested, or its wait is over, at most `most`."""
+        self._alarms = [at for at in self._alarms if at > now]
+        ends = [at - now for at in (*self._until.values(), *self._alarms) if at > now]
         return min([most, *ends])
 
     def _rest(self, report: Report) -> float:

@@ -50,6 +50,8 @@ class Report:
     api_calls: int = 0
     quota_wait_seconds: float = 0.0
     """Waited in this attempt; what earlier attempts of the batch waited is in their own reports."""
+    only_waited: bool = False
+    """Postponed for its turn under a quota alone: nothing was begun, and nothing failed."""
     oldest_age_seconds: float = 0.0
     """Age of the oldest entry when the micro-batch was begun."""
     from_position: int = 0

@@ -25,8 +25,8 @@ def next_wait(failures: int, error: TryLater, random: Callable[[], float], longe
     """
     Seconds until the next attempt, when attempt number `failures` (from 1) in a row without progress ended with this error.
 
-    `random` gives numbers in [0, 1). A wait the receiver asked for is kept and only ever lengthened, up to an hour. Otherwise
-    exponential with full jitter up to `longest_seconds`, slower when the outcome is unknown.
+    `random` gives numbers in [0, 1). A wait the receiver asked for is kept and only ever lengthened, up to an hour; the wait for a
+    turn under a quota is kept exactly. Otherwise exponential with full jitter up to `longest_seconds`, slower when the outcome is unknown.
 
     >>> next_wait(1, TryLater(after=30.0), lambda: 0.0)
     30.0
@@ -38,9 +38,11 @@ def next_wait(failures: int, error: TryLater, random: Callable[[], float], longe
     1800.0
     """
     if error.after is not None:
+        # a turn under a quota is nobody else's: who came later would waste what is kept for it
+        spread = 0.0 if error.quota_wait else random()
         # the comparison is false for what is no number: a plug-in may hand on what a receiver sent
         asked = max(error.after, 0.0) if error.after <= LONGEST_WAIT_SECONDS else LONGEST_WAIT_SECONDS
-        return min(asked + random() * min(SPREAD_SECONDS, SPREAD_SHARE * asked), LONGEST_WAIT_SECONDS)
+        return min(asked + spread * min(SPREAD_SECONDS, SPREAD_SHARE * asked), LONGEST_WAIT_SECONDS)
     base = UNKNOWN_BASE_SECONDS if error.unknown else NOT_APPLIED_BASE_SECONDS
     longest: float = min(longest_seconds, LONGEST_WAIT_SECONDS, base * 2 ** min(max(failures, 1) - 1, LARGEST_EXPONENT))
     return longest * max(FLOOR_SHARE, random())

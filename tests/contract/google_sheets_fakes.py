@@ -68,6 +68,7 @@ class MemoryContext:
         self.waits: list[float] = []
         self.taken: list[str] = []
         self.drained: list[tuple[str, float]] = []
+        self.settled: list[tuple[str, bool]] = []
         self.step: Callable[[str], None] = lambda name: None
 
     def recall(self, name: str) -> JsonValue:
@@ -90,6 +91,12 @@ class MemoryContext:
         self.taken += [bucket.key for bucket in buckets]
         return 0.0
 
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+        return 0, self.take_quota(choices[0], background=background)
+
+    def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
+        self.settled += [(bucket.key, used) for bucket in buckets]
+
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
         self.drained += [(bucket.key, seconds) for bucket in buckets]
 
@@ -98,6 +105,9 @@ class MemoryContext:
         if not path.exists():
             raise Blocked(f"{reference} does not exist.", fix="Create it.")
         return path.read_text()
+
+    def secret_refused(self, reference: str, reason: str) -> str | None:
+        return None
 
     def setting(self, name: str) -> str:
         return self.settings[name]

@@ -11,7 +11,7 @@ from collect_pipelines.errors import Blocked
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.batches import StoredBatch, begin_attempt, open_batch, plan_batch
 from collect_pipelines.store.forms import form_by_id
-from collect_pipelines.store.integrations import Integration
+from collect_pipelines.store.integrations import Integration, overtakes
 from collect_pipelines.store.leases import Lease
 from collect_pipelines.store.letters import WaitingLetter, waiting_letters
 from collect_pipelines.store.settlement import replace_batch
@@ -139,12 +139,19 @@ class Desk:
         return self._destination.keyed or (stored.state == "planned" and not stored.unknown)
 
     def _reason_to_move(self, stored: StoredBatch) -> str | None:
-        if not stored.attempts or not self._movable(stored):
+        if not self._movable(stored):
             return None
         through = self._form.validated_through
         if stored.purpose != "live":
+            if not stored.attempts and not overtakes(self._connection, self._integration.integration_id):
+                return None  # it was planned in the knowledge of what is new
             return "New entries go first." if self._integration.cursor < through else None
-        if not self._destination.keyed or stored.attempts < PATIENCE_ATTEMPTS or self._integration.batch_rows is not None:
+        if (
+            not stored.attempts
+            or not self._destination.keyed
+            or stored.attempts < PATIENCE_ATTEMPTS
+            or self._integration.batch_rows is not None
+        ):
             return None
         live = live_piece(self._connection, self._integration, self._destination, through)
         more = live is not None and live.to_position > stored.to_position

@@ -143,7 +143,7 @@ class Courier:
         for company in _companies(full):
             with ExitStack() as stack:
                 for errand in company:
-                    stack.enter_context(errand.plug.context.during(errand.tenure))
+                    stack.enter_context(errand.at_work())
                 results = [company[0].send()] if len(company) == 1 else _together(company)
             with ExitStack() as stack:
                 for errand, result in zip(company, results, strict=True):

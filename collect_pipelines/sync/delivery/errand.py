@@ -1,7 +1,7 @@
 """One batch of one integration, with the lease in hand: prepared, sent, and brought to an end whatever the destination does."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from types import TracebackType
 
@@ -98,6 +98,11 @@ class Errand:
             self._outline = _outlined(self._outline, self._attempt)
         return self._attempt is not None
 
+    def at_work(self) -> AbstractContextManager[None]:
+        """While the batch is sent: what the destination does needs the lease, and its calls wait their turn as what they are."""
+        older = self.attempt.stored.purpose in ("backfill", "replay")
+        return self.plug.context.during(self.tenure, weight=self.integration.weight, background=older)
+
     def send(self) -> Result:
         """Hands the batch to the destination."""
         if not self.attempt.rows:
@@ -177,7 +182,10 @@ class Errand:
         waited[self.integration.integration_id] = waited.get(self.integration.integration_id, 0.0) + quota_wait
         outcome = outcome or ("unknown" if error.unknown else "postponed")
         wait = self._ending.postpone(error, outcome, self._seconds, failed=failed, in_a_row=in_a_row)
-        return self._told("postponed", message=error.message, retry_in_seconds=wait, quota_wait_seconds=quota_wait)
+        only_waited = error.quota_wait and not error.unknown
+        return self._told(
+            "postponed", message=error.message, retry_in_seconds=wait, quota_wait_seconds=quota_wait, only_waited=only_waited
+        )
 
     def _refused(self, error: Refused) -> Report:
         stored = self.attempt.stored

@@ -135,6 +135,13 @@ class FileContext:
         with self._moment("take_quota()"):
             return self.waits.pop(0) if self.waits else 0.0
 
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+        """The first choice, and what the test says."""
+        return 0, self.take_quota(choices[0], background=background)
+
+    def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
+        """Nothing: no quota is counted here."""
+
     def drain_quota(self, buckets: Sequence[QuotaBucket], seconds: float) -> None:
         """Nothing: no quota is counted here."""
         with self._moment("drain_quota()"):
@@ -167,6 +174,11 @@ class FileContext:
         """Those of the addresses that nobody may write to."""
         with self._moment("opted_out()"):
             return frozenset(addresses) & self.core.opted_out
+
+    def secret_refused(self, reference: str, reason: str) -> str | None:
+        """None: there are no connections here."""
+        with self._moment("secret_refused()"):
+            return None
 
     def secret(self, reference: str) -> str:
         """The secret behind a reference that the suite gave out, or in a file."""
