@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from collect_pipelines.cli.plugin_pages import reference_pages
+from collect_pipelines.cli.problem_pages import problems_page
 from collect_pipelines.cli.reference import cli_page, settings_page
 from collect_pipelines.forms.reading import form_json_schema
 from collect_pipelines.local.postgres import create_database, throwaway_postgres
@@ -32,6 +33,7 @@ def question_types_page() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "settings.md": settings_page,
+    "problems.md": problems_page,
     "question-types.md": question_types_page,
     "project.schema.json": lambda: json.dumps(project_json_schema(), indent=2, ensure_ascii=False) + "\n",
     "form.schema.json": lambda: json.dumps(form_json_schema(), indent=2, ensure_ascii=False) + "\n",

@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from collect_pipelines.destinations.google_sheets.wire.codes import NO_CREDENTIALS
 from collect_pipelines.errors import Blocked
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def account_of(text: str, token_url: str) -> Account:
         raise Blocked(
             "The credentials are those of an OAuth client, not of a person who granted access.",
             fix="Run the consent once with this client and store the file with `refresh_token`: docs/destinations/google_sheets.md.",
+            problem=NO_CREDENTIALS,
         )
     raise _unusable()
 
@@ -98,4 +100,5 @@ def _unusable() -> Blocked:
     return Blocked(
         "The credentials are not a JSON file of a service account or of an authorised user.",
         fix="Let `credentials` point to the file Google Cloud gives for a service account key: docs/destinations/google_sheets.md.",
+        problem=NO_CREDENTIALS,
     )

@@ -72,7 +72,7 @@ PROBLEMS = (
         NOT_FOUND,
         seen='"Google knows no spreadsheet with this id ..."',
         cause="The address in `spreadsheet` is mistyped, the file was deleted for good, or the account may only see files it made itself.",
-        fix="Compare `spreadsheet` with the address in the browser; restore the file from the bin, or share it with the account; then resume.",
+        fix="Compare `spreadsheet` with the address in the browser; restore the file from the bin or share it; then resume.",
         meanwhile=ALL_WAITS,
     ),
     KnownProblem(
@@ -196,7 +196,7 @@ PROBLEMS = (
         MARKS_FILLING,
         stops=False,
         seen="a notice",
-        cause="A tab has room for 30,000 characters of invisible marks, and most of it is used: by very many columns, or by other programs.",
+        cause="A tab has room for 30,000 characters of invisible marks, and most of it is used: by many columns, or other programs.",
         fix="Delete columns nobody needs. If it stays: use another tab or spreadsheet.",
         meanwhile="Everything; at very high rates a batch waits a minute for old marks to go.",
     ),
