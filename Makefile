@@ -107,6 +107,10 @@ bench-latency: install ## Seconds from commit to a visible cell, with and withou
 bench-mapping: install ## What filters, masks and chosen columns cost: 5,000 rows with 20 questions, next to no mapping
 	$(BIN)/python tests/benchmarks/bench_mapping.py
 
+.PHONY: soak-sheets
+soak-sheets: install ## Thousands of drawn stories of a sheet, its troubles and its people; COLLECT_SOAK_STORIES of them (2,000)
+	$(BIN)/pytest -m slow tests/contract/test_google_sheets_scenarios.py
+
 .PHONY: bench-sheets-size
 bench-sheets-size: install ## Three million cells through several spreadsheets, with the worker's memory on the way
 	$(BIN)/python tests/benchmarks/bench_sheets_size.py
