@@ -116,6 +116,7 @@ def _database(settings: Settings, checks: "dict[str, PluginFacts]") -> Iterator[
         from sqlalchemy import text
 
         from collect_pipelines.cli.doctor_checks import check_diagnoses
+        from collect_pipelines.cli.doctor_connections import connection_diagnoses
         from collect_pipelines.cli.doctor_secrets import secret_diagnoses
         from collect_pipelines.store import migrations
         from collect_pipelines.store.database import Database, durability_problems
@@ -142,6 +143,7 @@ def _database(settings: Settings, checks: "dict[str, PluginFacts]") -> Iterator[
                 yield from _integrations(database)
                 yield from _safely("checks of forms", check_diagnoses, database, checks)
                 yield from _safely("secrets", secret_diagnoses, database, settings)
+                yield from _safely("connections", connection_diagnoses, database, settings)
         finally:
             database.dispose()
 

@@ -38,6 +38,7 @@ COMMANDS = {
         f"{ROOM}.export", "Write forms, integrations and keys as a project file; `collect plan` right after finds nothing to change."
     ),
     "secrets": LazyCommand(f"{ROOM}.secrets", "Keep secrets for integrations, sealed in the database; no command shows one."),
+    "connections": LazyCommand(f"{ROOM}.connections", "Connect Google accounts that integrations write as, and look after them."),
     "plugins": LazyCommand(f"{ROOM}.plugins", "List, show, test and start plug-ins: checks and destinations."),
     "failures": LazyCommand(f"{ROOM}.held", "List the responses that are held back, with the reason of each, and decide about them."),
     "backfill": LazyCommand(

@@ -76,6 +76,7 @@ class IngestApp:
         await self.services.fingerprints.close()
         await self.services.check_watch.stop()
         await self.services.forms.close()
+        self.services.google.close()
         self.services.threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 

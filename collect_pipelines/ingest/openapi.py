@@ -180,6 +180,8 @@ def document(routes: "Iterable[Route]") -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
+        if route.page:
+            continue
         paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",

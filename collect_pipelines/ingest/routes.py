@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from collect_pipelines.ingest import batch, callbacks, health, openapi, publish, read, submit
+from collect_pipelines.ingest.google_connect import steps
 from collect_pipelines.ingest.problems import Problem
 from collect_pipelines.ingest.request import Reply, Request, json_reply
 from collect_pipelines.ingest.services import Services
@@ -33,6 +34,8 @@ class Route:
     """Schema name of the request body."""
     counted: Counted = "request"
     """`response`: one request is one response. Health and metrics are not counted: they would dilute the share of errors."""
+    page: bool = False
+    """For people in a browser: no part of the interface for programs, so not in the OpenAPI document."""
 
 
 async def _show_openapi(_: Services, __: Request) -> Reply:
@@ -55,6 +58,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/forms/{form}/schema", publish.show_schema, "JSON Schema of the form's answers.", "read", ((200, "AnswerSchema"),)),
     Route("POST", "/v1/callbacks/{integration}/status/{receipt}", callbacks.receive_report, "Tell what became of a message (SMS providers).", None, ((204, ""),), "Callback"),
     Route("POST", "/v1/callbacks/{integration}/replies", callbacks.receive_reply, "Pass on a reply, e.g. STOP (SMS providers).", None, ((204, ""),), "Callback"),
+    Route("GET", "/google/connect", steps.show_invitation, "Page that asks for a Google account.", page=True),
+    Route("POST", "/google/connect", steps.begin, "Its button: on to Google.", page=True),
+    Route("GET", "/google/callback", steps.come_back, "Page after Google.", page=True),
     Route("GET", "/livez", health.live, "Is the process alive.", None, ((200, "Live"),), None, "no"),
     Route("GET", "/readyz", health.ready, "Can it store responses.", None, ((200, "Ready"), (503, "Ready")), None, "no"),
     Route("GET", "/metrics", health.metrics, "Prometheus metrics.", None, ((200, "Metrics"),), None, "no"),

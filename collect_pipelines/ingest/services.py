@@ -9,6 +9,7 @@ from collect_pipelines.ingest.authentication import Authenticator
 from collect_pipelines.ingest.callbacks import CallbackDesk
 from collect_pipelines.ingest.check_watch import CheckWatch
 from collect_pipelines.ingest.forms import FormBook
+from collect_pipelines.ingest.google_connect.desk import GoogleDesk
 from collect_pipelines.ingest.housekeeping import Housekeeping
 from collect_pipelines.ingest.recognition import FingerprintFinder
 from collect_pipelines.ingest.threads import StoreThreads
@@ -64,6 +65,7 @@ class Services:
     housekeeping: Housekeeping = field(init=False)
     check_watch: CheckWatch = field(init=False)
     callbacks: CallbackDesk = field(init=False)
+    google: GoogleDesk = field(init=False)
 
     def __post_init__(self) -> None:
         self.fingerprints = Finder(self.threads.url)
@@ -71,3 +73,4 @@ class Services:
         self.housekeeping = Housekeeping(self.threads)
         self.check_watch = CheckWatch(self.threads, self.forms, self.metrics)
         self.callbacks = CallbackDesk(self.threads, self.settings)
+        self.google = GoogleDesk(self.threads, self.settings)

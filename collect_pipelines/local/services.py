@@ -57,7 +57,8 @@ def _ports(settings: Settings) -> list[tuple[str, str]]:
 
 def _sheets(settings: Settings) -> Service:
     place = ("--host", LOOPBACK, "--port", str(settings.sheets_port), "--data", str(settings.data_dir / "sheets"))
-    return Service("sheets", ("-m", "collect_pipelines.local.sheets", *place), lambda: answers(settings.local_sheets_url))
+    back = ("--redirect-uri", f"{settings.public_base}/google/callback")  # the page where people connect an account
+    return Service("sheets", ("-m", "collect_pipelines.local.sheets", *place, *back), lambda: answers(settings.local_sheets_url))
 
 
 def _ingest(settings: Settings) -> Service:

@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["inline_secrets", "is_reference"]
 
-REFERENCE = re.compile(r"((Bearer|Basic|Token|Key) )?(env|file|stored):.+", re.DOTALL)  # as in the headers of a gateway
+REFERENCE = re.compile(r"((Bearer|Basic|Token|Key) )?(env|file|stored|connection):.+", re.DOTALL)  # as in the headers of a gateway
 NAMED = re.compile(
     r"passw(or)?d|passphrase|secret|token|api[_-]?key|authorization|private[_-]?key|signing[_-]?key|access[_-]?key|credential",
     re.IGNORECASE,

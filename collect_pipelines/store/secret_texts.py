@@ -1,5 +1,6 @@
-"""From a reference in a configuration to the secret itself: `env:NAME`, `file:PATH` or `stored:NAME`."""
+"""From a reference in a configuration to the secret itself: `env:NAME`, `file:PATH`, `stored:NAME` or `connection:NAME`."""
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from collect_pipelines.errors import Blocked, ConfigInvalid, NotFound
+from collect_pipelines.model import RECONNECT_NEEDED
 from collect_pipelines.settings import Settings, environment_secret
+from collect_pipelines.store.connections import ConnectedAccount, connect_command, find_connection
 from collect_pipelines.store.organizations import organization_id_of
 from collect_pipelines.store.secrets import read_secret
 from collect_pipelines.store.vault import Vault
 
-__all__ = ["secret_text"]
+__all__ = ["credentials_of", "oauth_client_text", "secret_text"]
 
+NO_CREDENTIALS = "google_sheets.no_credentials"
 MAX_SECRET_BYTES = 1_000_000  # a credentials file has a few kilobytes; the rest is a wrong path
 
 
@@ -21,18 +25,80 @@ def secret_text(begin: Callable[[], AbstractContextManager[Connection]], setting
     """
     The secret. Raises Blocked naming the reference when it is missing.
 
-    begin: opens a transaction; only stored secrets need one.
+    begin: opens a transaction; only stored secrets and connections need one.
     """
     scheme, _, name = reference.partition(":")
-    if scheme not in ("env", "file", "stored") or not name:
+    if scheme not in ("env", "file", "stored", "connection") or not name:
         # Promise 10: not shown, it may be the secret itself
         raise Blocked("A secret of the configuration is no reference.", fix="Write it as env:NAME, file:PATH or stored:NAME.")
     if scheme == "stored":
         return _stored(begin, settings, organization, name)
+    if scheme == "connection":
+        return _connected(begin, settings, organization, name)
+    return _outside(reference)
+
+
+def oauth_client_text(settings: Settings) -> str:
+    """The JSON of the installation's OAuth client: the local Sheets server's own by default. Raises Blocked naming the setting."""
+    reference = settings.google_oauth_client
+    if reference is None and settings.uses_local_sheets:
+        reference = f"file:{settings.data_dir / 'sheets' / 'oauth-client.json'}"
+    if reference is None or reference.partition(":")[0] not in ("env", "file"):
+        raise Blocked(
+            "This installation has no OAuth client for Google." if reference is None else "COLLECT_GOOGLE_OAUTH_CLIENT is no reference.",
+            fix="Set COLLECT_GOOGLE_OAUTH_CLIENT to file:PATH or env:NAME of the client's JSON: docs/google-connect.md.",
+            problem=NO_CREDENTIALS,
+        )
+    return _outside(reference)
+
+
+def credentials_of(connection: Connection, settings: Settings, organization_id: int, account: ConnectedAccount) -> str:
+    """What a connection keeps, also one that Google has refused. Raises NotFound, and ConfigInvalid when the key file can't open it."""
+    text = read_secret(connection, Vault.from_settings(settings), organization_id, account.secret)
+    return _with_present_client(text, settings) if account.kind == "google_user" else text
+
+
+def _outside(reference: str) -> str:
+    scheme, _, name = reference.partition(":")
     value = environment_secret(name) if scheme == "env" else _in_file(name)
     if value is None:
         raise Blocked(f"The secret {reference} is missing or can't be read.", fix=_fix(scheme, name))
     return value
+
+
+def _connected(begin: Callable[[], AbstractContextManager[Connection]], settings: Settings, organization: str, name: str) -> str:
+    try:
+        with begin() as connection:
+            owner = organization_id_of(connection, organization)
+            # Promise 10: only the organization's own
+            account = find_connection(connection, owner, name)
+            _refuse_ended(account)
+            return credentials_of(connection, settings, owner, account)
+    except (NotFound, ConfigInvalid) as exc:
+        fix = f"Connect it: {connect_command(name, organization)}"
+        raise Blocked(exc.message, fix=fix, problem=NO_CREDENTIALS) from exc
+
+
+def _refuse_ended(account: ConnectedAccount) -> None:
+    """Google has refused it before: it isn't asked again."""
+    if account.state == "reconnect_needed":
+        raise Blocked(
+            account.reason or f"Reconnect needed: Google no longer accepts the connection {account.name}. The backlog is kept.",
+            fix=f"Connect again: {connect_command(account.name, account.organization, account.kind)}. Then it goes on by itself.",
+            problem=RECONNECT_NEEDED,
+        )
+
+
+def _with_present_client(text: str, settings: Settings) -> str:
+    """The credentials with the client secret as it is today: it may have been changed at Google since the account was connected."""
+    try:
+        document, client = json.loads(text), json.loads(oauth_client_text(settings))
+        present = client.get("web") or client.get("installed") or client
+        if present["client_id"] == document["client_id"]:
+            document["client_secret"] = present["client_secret"]
+    except (Blocked, ValueError, KeyError, AttributeError, TypeError):
+        return text  # what was sealed with it may still do, and else Google says so
+    return json.dumps(document)
 
 
 def _stored(begin: Callable[[], AbstractContextManager[Connection]], settings: Settings, organization: str, name: str) -> str:

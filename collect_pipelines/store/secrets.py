@@ -18,6 +18,7 @@ from collect_pipelines.store.vault import Sealed, Vault
 
 __all__ = [
     "MASK_HASH",
+    "OF_CONNECTION",
     "StoredSecret",
     "ensure_secret",
     "list_secrets",
@@ -27,6 +28,7 @@ __all__ = [
     "rewrap",
     "secret_users",
     "secrets_named",
+    "secrets_of",
     "write_secret",
 ]
 
@@ -35,6 +37,8 @@ SCHEME = "((Bearer|Basic|Token|Key) )?"  # a header of a gateway may say how the
 REFERENCE = re.compile(rf'"{SCHEME}stored:({NAME.pattern})"')
 MOST_CHARACTERS = 65_536  # a service account's file has 2,500; the rest is a wrong file
 ENSURED_BYTES = 32
+OF_CONNECTION = "connection."
+"""How the names of secrets begin that hold the credentials of a connected account."""
 MASK_HASH = "mask-hash"
 """The name under which the key of hash masks is kept."""
 
@@ -102,6 +106,8 @@ def secret_users(connection: Connection, organization_id: int, name: str) -> lis
     """Names of the organization's integrations that need the secret: their configuration refers to it, or they hash answers with it."""
     owned = integration.c.organization_id == organization_id
     mentions = cast(integration.c.config, Text).regexp_match(f'"{SCHEME}stored:{re.escape(name)}"')
+    if name.startswith(OF_CONNECTION):
+        mentions |= cast(integration.c.config, Text).regexp_match(f'"connection:{re.escape(name.removeprefix(OF_CONNECTION))}"')
     if name == MASK_HASH:
         mentions |= func.jsonb_path_exists(integration.c.mapping, cast('$.masks.* ? (@ == "hash")', JSONPATH))
     return list(connection.execute(select(integration.c.name).where(owned, mentions).order_by(integration.c.name)).scalars())
@@ -110,6 +116,11 @@ def secret_users(connection: Connection, organization_id: int, name: str) -> lis
 def secrets_named(config: Mapping[str, Any]) -> list[str]:
     """Names of the stored secrets that a configuration refers to."""
     return sorted({found[3] for found in REFERENCE.finditer(json.dumps(config))})
+
+
+def secrets_of(connection: Connection, organization_id: int) -> frozenset[str]:
+    """Names of the organization's secrets."""
+    return frozenset(connection.execute(select(secret.c.name).where(secret.c.organization_id == organization_id)).scalars())
 
 
 def remove_secret(connection: Connection, organization_id: int, name: str) -> None:

@@ -23,7 +23,7 @@ from collect_pipelines.sync.versions import Versions
 __all__ = ["Step", "Trial", "probe", "try_out"]
 
 # Of a secret, also behind the word that says how it proves who sends; file:// is an address.
-REFERENCE = re.compile(r"(?:(?:Bearer|Basic|Token|Key) )?((?:env|stored):.+|file:(?!//).+)")
+REFERENCE = re.compile(r"(?:(?:Bearer|Basic|Token|Key) )?((?:env|stored|connection):.+|file:(?!//).+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def test_the_openapi_document_is_sound() -> None:
     made = document(ROUTES)
 
     operations = [operation for path in made["paths"].values() for operation in path.values()]
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == len(ROUTES)
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == sum(not route.page for route in ROUTES)
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
     named = set(re.findall(r"#/components/schemas/(\w+)", str(made)))

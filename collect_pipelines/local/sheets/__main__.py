@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from collect_pipelines.errors import CollectError
+from collect_pipelines.local.sheets.grants import register_redirect
 from collect_pipelines.local.sheets.server import serve
 
 
@@ -18,9 +19,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", type=Path, default=Path(".collect/sheets"), help="folder of spreadsheets and accounts (default: %(default)s)"
     )
     parser.add_argument("--base-url", help="how clients reach the server, when that is not the address bound to")
+    parser.add_argument(
+        "--redirect-uri", action="append", default=[], help="where the OAuth client may send people back to; may be repeated"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for uri in options.redirect_uri:
+        register_redirect(options.data, uri)
     try:
         serve(options.data, host=options.host, port=options.port, base_url=options.base_url)
     except CollectError as exc:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from urllib.parse import parse_qs, unquote
 
 from collect_pipelines.local.sheets.call import Answer, Request, json_answer
+from collect_pipelines.local.sheets.consent import Consent
 from collect_pipelines.local.sheets.grid import Tab
 from collect_pipelines.local.sheets.live import EVERYTHING
 from collect_pipelines.local.sheets.page_data import layout, shown_rows
@@ -40,6 +41,7 @@ class Pages:
     def __init__(self, service: Service) -> None:
         """Shows the spreadsheets of `service`."""
         self._service = service
+        self._consent = Consent(service, HEADERS, POLICY)
         folder = files("collect_pipelines.local.sheets") / "static"
         self._static = {name: (folder / name).read_bytes() for name in STATIC}
 
@@ -59,6 +61,8 @@ class Pages:
         if not self._own_name(request):
             # A foreign name that leads here is a web site trying to read through its visitor's browser (DNS rebinding).
             return _html(421, message_page("Not here", "This server answers to its own address only, such as 127.0.0.1."))
+        if self._consent.concerns(request):
+            return self._consent.answer(request)
         if request.method not in ("GET", "HEAD"):
             return _html(405, message_page("Not here", "Pages can only be read."))
         if request.path == "/":

@@ -1,5 +1,6 @@
 """The ways an attempt can end, each in one transaction: cursor, ledger, batch, letters and the wait for the next one together."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +9,10 @@ from sqlalchemy import Connection
 
 from collect_pipelines.destinations.interface import Delivery, Destination, Notice, Outcome
 from collect_pipelines.errors import Blocked, TryLater
+from collect_pipelines.model import RECONNECT_NEEDED
 from collect_pipelines.store.backfills import settle_backfill
 from collect_pipelines.store.batches import Counts, last_batches
+from collect_pipelines.store.connections import connections_named, is_refused
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration, set_batch_rows, set_integration_state
 from collect_pipelines.store.leases import Lease, hold_lease, release_lease
@@ -170,10 +173,19 @@ class Ending:
 def set_blocked(connection: Connection, integration: Integration, lease: Lease, error: Blocked) -> None:
     """A person is needed before the integration goes on. Ends the lease."""
     hold_lease(connection, lease)
+    if error.problem == RECONNECT_NEEDED and _connected_anew(connection, integration):
+        # it failed with credentials that were replaced meanwhile: who replaced them saw nothing to resume
+        release_lease(connection, lease)
+        return
     words = (storable(error.message), storable(error.fix or ""))
     problem = None if error.problem is None else storable(error.problem)
     set_integration_state(connection, integration.integration_id, "blocked", *words, problem=problem)
     release_lease(connection, lease)
+
+
+def _connected_anew(connection: Connection, integration: Integration) -> bool:
+    names = connections_named(json.dumps(integration.config))
+    return bool(names) and not is_refused(connection, integration.organization, names)
 
 
 def told_notices(notices: Sequence[Notice]) -> list[StoredNotice]:

@@ -51,7 +51,7 @@ def account_of(text: str, token_url: str) -> Account:
     if "installed" in document or "web" in document:
         raise Blocked(
             "The credentials are those of an OAuth client, not of a person who granted access.",
-            fix="Run the consent once with this client and store the file with `refresh_token`: docs/destinations/google_sheets.md.",
+            fix="Set COLLECT_GOOGLE_OAUTH_CLIENT to it and connect an account: collect connections add google NAME.",
             problem=NO_CREDENTIALS,
         )
     raise _unusable()

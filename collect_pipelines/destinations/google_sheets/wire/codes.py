@@ -86,7 +86,7 @@ PROBLEMS = (
         SCOPES,
         seen='"... granted too little ..."',
         cause="Whoever connected the account left a box of the consent page unchecked.",
-        fix="Connect the account again and grant both, then resume.",
+        fix="Connect the account again and grant both: `collect connections add google NAME`. Then it goes on by itself.",
         meanwhile=ALL_WAITS,
     ),
     KnownProblem(
@@ -143,7 +143,8 @@ PROBLEMS = (
         seen='"Reconnect needed ..."',
         cause="Google no longer accepts the credentials: access was revoked, a key was deleted, or the consent ran out "
         "(after 7 days while the consent screen is in *Testing*).",
-        fix="Connect the account again, or create a new key where `credentials` point; then resume.",
+        fix="`collect connections add` as the message says: then it goes on by itself. Where `credentials` are a file, a variable or a "
+        "stored secret: replace them, then resume.",
         meanwhile=ALL_WAITS,
     ),
     KnownProblem(

@@ -1,7 +1,7 @@
 """What Google, the network and the token endpoint say, told as what to do next: later, by a person, or never."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from collect_pipelines.destinations.google_sheets.wire.codes import (
     FOREIGN_MARKS,
     ID_COLUMN_DELETED,
     IDS_REPEAT,
+    NO_CREDENTIALS,
     NOT_AN_API,
     NOT_FOUND,
     NOT_SHARED,
@@ -78,6 +79,8 @@ class Explainer:
     who: str
     """Address of the Google account, as far as it is known."""
     kind: str
+    refused: Callable[[str], str | None] = lambda reason: None
+    """Told that the credentials are dead; answers what a person has to do, if the core knows."""
 
     @property
     def resume(self) -> str:
@@ -125,15 +128,22 @@ class Explainer:
         return TryLater("Google's answer could not be read.", unknown=call != "read")
 
     def reconnect(self) -> Blocked:
-        """The refresh token or key is dead: no retry can help."""
+        """The refresh token or key is dead: no retry can help. Others that use the same connection are told."""
+        reason = f"Reconnect needed: Google no longer accepts the credentials of {self.who}. The backlog is kept."
+        if (known := self.refused(reason)) is not None:
+            return Blocked(reason, fix=known, problem=RECONNECT_NEEDED)
         if self.kind == "service_account":
             fix = "Create a new key for the service account and put it where the integration's `credentials` point"
         else:
             fix = "Connect again: obtain new credentials for the account and put them where the integration's `credentials` point"
+        return Blocked(reason, fix=f"{fix}; {self.resume}.", problem=RECONNECT_NEEDED)
+
+    def client_refused(self) -> Blocked:
+        """Google does not know the OAuth client, or not with this secret: connecting again would not help."""
         return Blocked(
-            f"Reconnect needed: Google no longer accepts the credentials of {self.who}. The backlog is kept.",
-            fix=f"{fix}; {self.resume}.",
-            problem=RECONNECT_NEEDED,
+            "Google does not accept the OAuth client of this installation.",
+            fix=f"Compare COLLECT_GOOGLE_OAUTH_CLIENT with Google Cloud > Clients: docs/google-connect.md; {self.resume}.",
+            problem=NO_CREDENTIALS,
         )
 
     def tab_missing(self) -> TabMissing:
