@@ -42,10 +42,29 @@ def place() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Path]:
+    """A folder in which the server was started once: making a data directory is most of what a first start costs."""
+    place = Path(tempfile.mkdtemp(prefix="collect-test-"))
+    place.chmod(0o711)
+    with EmbeddedPostgres(place / "postgres", port=0):
+        pass
+    yield place / "postgres"
+    shutil.rmtree(place)
+
+
 @pytest.fixture
-def holder(place: Path) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
-    """Another process that owns the server in `place / "postgres"`."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(place / "postgres")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def folder(place: Path, stopped: Path) -> Path:
+    """A copy of it, for tests that are not about the first start."""
+    subprocess.run(["cp", "-a", str(stopped), str(place)], check=True)  # with owners, unlike shutil
+    (place / "postgres" / "postgres.log").unlink()
+    return place / "postgres"
+
+
+@pytest.fixture
+def holder(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
+    """Another process that owns the server in the folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     url, pid, owned = process.stdout.readline().split()
     assert owned == "True"
@@ -88,6 +107,14 @@ def test_a_stopped_server_finds_its_data_again(place: Path) -> None:
         assert execute(server.url(), "select n from kept") == [(7,)]
 
 
+def test_a_password_of_its_own_costs_no_rounds_and_one_that_a_person_sets_has_them(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
+        execute(server.url(), "create role person login password 'chosen'")
+        found = execute(server.url(), "select rolname, split_part(rolpassword, ':', 1) from pg_authid where rolcanlogin order by rolname")
+
+    assert found == [("collect", "SCRAM-SHA-256$1"), ("person", "SCRAM-SHA-256$4096")]
+
+
 def test_it_is_durable_and_listens_on_this_machine_only() -> None:
     with throwaway_postgres() as server:
         names = ("fsync", "synchronous_commit", "full_page_writes", "data_checksums", "data_sync_retry", "listen_addresses")
@@ -96,11 +123,11 @@ def test_it_is_durable_and_listens_on_this_machine_only() -> None:
     assert found == ["on", "on", "on", "on", "off", "127.0.0.1", "", "200"]
 
 
-def test_nobody_gets_in_without_the_password(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+def test_nobody_gets_in_without_the_password(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(f"host=127.0.0.1 port={server.port} user=collect dbname=collect password=guess", connect_timeout=5)
-        assert (place / "postgres" / "password").stat().st_mode & 0o777 == 0o600
+        assert (folder / "password").stat().st_mode & 0o777 == 0o600
         assert execute(server.url(), "select rolpassword like 'SCRAM-SHA-256$%' from pg_authid where rolname = 'collect'") == [(True,)]
 
 
@@ -125,8 +152,8 @@ def test_a_throwaway_server_leaves_nothing() -> None:
     assert not folder.exists()
 
 
-def test_after_kill_9_of_the_postmaster_the_owner_starts_it_again_and_nothing_committed_is_lost(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+def test_after_kill_9_of_the_postmaster_the_owner_starts_it_again_and_nothing_committed_is_lost(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
         execute(server.url(), "create table kept as select generate_series(1, 1000) as n")
         first = server.pid
         assert first is not None
@@ -142,7 +169,7 @@ def test_after_kill_9_of_the_postmaster_the_owner_starts_it_again_and_nothing_co
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_when_the_owner_dies_the_server_ends_and_the_next_start_works(
-    place: Path, holder: tuple["subprocess.Popen[str]", str, int], death: signal.Signals
+    folder: Path, holder: tuple["subprocess.Popen[str]", str, int], death: signal.Signals
 ) -> None:
     process, url, pid = holder
     execute(url, "create table kept as select 1 as n")
@@ -150,15 +177,15 @@ def test_when_the_owner_dies_the_server_ends_and_the_next_start_works(
     process.wait()
 
     # At once: the next start waits for the old server by itself.
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+    with EmbeddedPostgres(folder, port=0) as server:
         assert not alive(pid)
         assert server.owned
         assert execute(server.url(), "select n from kept") == [(1,)]
-    assert "database system is shut down" in (place / "postgres" / "postgres.log").read_text()
+    assert "database system is shut down" in (folder / "postgres.log").read_text()
 
 
-def test_a_killed_guard_takes_the_server_with_it(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+def test_a_killed_guard_takes_the_server_with_it(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
         pid = server.pid
         assert pid is not None
         guard = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -169,10 +196,10 @@ def test_a_killed_guard_takes_the_server_with_it(place: Path) -> None:
 
 
 def test_a_second_process_attaches_and_its_stop_leaves_the_server_alone(
-    place: Path, holder: tuple["subprocess.Popen[str]", str, int]
+    folder: Path, holder: tuple["subprocess.Popen[str]", str, int]
 ) -> None:
     _, url, pid = holder
-    second = EmbeddedPostgres(place / "postgres", port=1)  # an attached server keeps the port it has
+    second = EmbeddedPostgres(folder, port=1)  # an attached server keeps the port it has
 
     assert second.start() == url
     assert not second.owned
@@ -248,20 +275,18 @@ def test_a_half_finished_first_start_is_cleaned_up(place: Path) -> None:
     assert [entry.name for entry in folder.iterdir() if entry.name.startswith("initdb-")] == []
 
 
-def test_a_data_directory_of_another_major_version_is_refused_in_plain_words(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0):
-        pass
-    (place / "postgres" / "data" / "PG_VERSION").write_text("9\n")
+def test_a_data_directory_of_another_major_version_is_refused_in_plain_words(folder: Path) -> None:
+    (folder / "data" / "PG_VERSION").write_text("9\n")
 
     with pytest.raises(ConfigInvalid, match="made by Postgres 9") as caught:
-        EmbeddedPostgres(place / "postgres", port=0).start()
+        EmbeddedPostgres(folder, port=0).start()
     assert "postgresql-9" in str(caught.value.fix)
 
 
-def test_a_taken_port_names_its_holder_and_the_setting_and_leaves_the_folder_free(place: Path) -> None:
+def test_a_taken_port_names_its_holder_and_the_setting_and_leaves_the_folder_free(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        server = EmbeddedPostgres(place / "postgres", port=port)
+        server = EmbeddedPostgres(folder, port=port)
         with pytest.raises(PortTaken, match=rf"Port {port} .*\(pid {os.getpid()}\)") as caught:
             server.start()
         assert "COLLECT_POSTGRES_PORT" in str(caught.value.fix)
@@ -270,27 +295,25 @@ def test_a_taken_port_names_its_holder_and_the_setting_and_leaves_the_folder_fre
         assert server.port == port
 
 
-def test_a_server_that_ends_at_once_says_why(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+def test_a_server_that_ends_at_once_says_why(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
         execute(server.url(), "alter system set shared_preload_libraries = 'no_such_library'")
 
     with pytest.raises(Unavailable, match="no_such_library"):
         server.start()
 
 
-def test_a_lost_password_file_is_named(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0):
-        pass
-    (place / "postgres" / "password").unlink()
+def test_a_lost_password_file_is_named(folder: Path) -> None:
+    (folder / "password").unlink()
 
     with pytest.raises(ConfigInvalid, match="password"):
-        EmbeddedPostgres(place / "postgres", port=0).start()
+        EmbeddedPostgres(folder, port=0).start()
 
 
-def test_recovery_may_take_long_and_reports_progress(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_may_take_long_and_reports_progress(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collect_pipelines.local.postgres.PROGRESS_SECONDS", 0.0)
     said: list[str] = []
-    server = EmbeddedPostgres(place / "postgres", port=0, progress=said.append)
+    server = EmbeddedPostgres(folder, port=0, progress=said.append)
     with server:
         execute(server.url(), "create table kept as select generate_series(1, 200000) as n")
         assert server.pid is not None
@@ -302,8 +325,8 @@ def test_recovery_may_take_long_and_reports_progress(place: Path, monkeypatch: p
     assert any("starting" in message for message in said)
 
 
-def test_a_database_is_made_once_and_odd_names_are_kept(place: Path) -> None:
-    with EmbeddedPostgres(place / "postgres", port=0) as server:
+def test_a_database_is_made_once_and_odd_names_are_kept(folder: Path) -> None:
+    with EmbeddedPostgres(folder, port=0) as server:
         for _ in range(2):
             create_database(server.url(), 'odd "name"/1')
 
