@@ -34,6 +34,7 @@ __all__ = [
     "mark_working",
     "remove_connection",
     "resume_users",
+    "secret_in_use",
 ]
 
 ConnectionKind = Literal["google_user", "google_service_account"]
@@ -147,6 +148,12 @@ def connection_users(connection: Connection, organization_id: int, name: str) ->
     """Names of the organization's integrations whose configuration refers to the connection."""
     query = select(integration.c.name).where(_uses(organization_id, name)).order_by(integration.c.name)
     return list(connection.execute(query).scalars())
+
+
+def secret_in_use(connection: Connection, organization_id: int, secret_name: str) -> bool:
+    """Whether a connection of the organization keeps its credentials in this secret."""
+    place = (connected.c.organization_id == organization_id) & (connected.c.secret == secret_name)
+    return connection.execute(select(connected.c.name).where(place)).first() is not None
 
 
 def connections_named(config_text: str) -> list[str]:

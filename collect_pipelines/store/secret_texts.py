@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from collect_pipelines.errors import Blocked, ConfigInvalid, NotFound
 from collect_pipelines.model import RECONNECT_NEEDED
 from collect_pipelines.settings import Settings, environment_secret
-from collect_pipelines.store.connections import ConnectedAccount, connect_command, find_connection
+from collect_pipelines.store.connections import ConnectedAccount, connect_command, find_connection, secret_in_use
 from collect_pipelines.store.organizations import organization_id_of
-from collect_pipelines.store.secrets import read_secret
+from collect_pipelines.store.secrets import OF_CONNECTION, read_secret
 from collect_pipelines.store.vault import Vault
 
 __all__ = ["credentials_of", "oauth_client_text", "secret_text"]
@@ -42,7 +42,7 @@ def oauth_client_text(settings: Settings) -> str:
     """The JSON of the installation's OAuth client: the local Sheets server's own by default. Raises Blocked naming the setting."""
     reference = settings.google_oauth_client
     if reference is None and settings.uses_local_sheets:
-        reference = f"file:{settings.data_dir / 'sheets' / 'oauth-client.json'}"
+        return _local_client(settings.data_dir / "sheets" / "oauth-client.json")
     if reference is None or reference.partition(":")[0] not in ("env", "file"):
         raise Blocked(
             "This installation has no OAuth client for Google." if reference is None else "COLLECT_GOOGLE_OAUTH_CLIENT is no reference.",
@@ -58,12 +58,29 @@ def credentials_of(connection: Connection, settings: Settings, organization_id: 
     return _with_present_client(text, settings) if account.kind == "google_user" else text
 
 
+def _refuse_a_connections(connection: Connection, organization_id: int, name: str) -> None:
+    """What people granted is for writing to Google, and not to be sent on in a header."""
+    if name.startswith(OF_CONNECTION) and secret_in_use(connection, organization_id, name):
+        connected = name.removeprefix(OF_CONNECTION)
+        raise Blocked(
+            f"stored:{name} is what the connection {connected} keeps.", fix=f"Write connection:{connected} where an account is meant."
+        )
+
+
 def _outside(reference: str) -> str:
     scheme, _, name = reference.partition(":")
     value = environment_secret(name) if scheme == "env" else _in_file(name)
     if value is None:
         raise Blocked(f"The secret {reference} is missing or can't be read.", fix=_fix(scheme, name))
     return value
+
+
+def _local_client(path: Path) -> str:
+    text = _in_file(str(path))
+    if text is None:
+        fix = "Start it once: collect up. Or connect to Google: docs/google-connect.md."
+        raise Blocked(f"The local Sheets server has no OAuth client yet: {path} is not there.", fix=fix, problem=NO_CREDENTIALS)
+    return text
 
 
 def _connected(begin: Callable[[], AbstractContextManager[Connection]], settings: Settings, organization: str, name: str) -> str:
@@ -105,6 +122,7 @@ def _stored(begin: Callable[[], AbstractContextManager[Connection]], settings: S
     try:
         with begin() as connection:
             owner = organization_id_of(connection, organization)
+            _refuse_a_connections(connection, owner, name)
             return read_secret(connection, Vault.from_settings(settings), owner, name)
     except (NotFound, ConfigInvalid) as exc:
         raise Blocked(exc.message, fix=exc.fix or f"collect secrets set {name}") from exc

@@ -148,7 +148,7 @@ def test_who_says_no_can_say_yes_with_the_same_link(it: Installation, person: Br
     link = it.link()
     no = person.connect(link, decision="deny")
 
-    assert (no.status_code, heading(no)) == (403, "Nothing was connected")
+    assert (no.status_code, heading(no)) == (200, "Nothing was connected")
     assert person.connect(link).status_code == 200
 
 
@@ -217,6 +217,19 @@ def test_an_installation_without_a_client_says_so_before_anybody_is_invited(it: 
     assert told == (7, f"Error: The secret file:{missing} is missing or can't be read.")
 
 
+def test_out_of_the_box_the_local_servers_own_client_is_used(it: Installation) -> None:
+    words = ("connections", "add", "google", "field")
+    bare = {"sheets_base_url": None, "oauth_token_url": None, "google_oauth_client": None}
+    before = CliAt(it, **bare)(*words)
+    (it.folder / "sheets").mkdir()
+    (it.folder / "sheets" / "oauth-client.json").write_bytes((it.google.data / "oauth-client.json").read_bytes())
+
+    assert before[0] == 7
+    assert before[1].startswith("Error: The local Sheets server has no OAuth client yet")
+    assert CliAt(it, **bare)(*words)[0] == 0
+    assert CliAt(it, google_oauth_client=None)(*words)[1] == "Error: This installation has no OAuth client for Google."
+
+
 def test_a_script_gone_wrong_gets_no_more_links(it: Installation) -> None:
     with it.database.begin() as connection:
         owner = text("insert into collect.organization (slug, title) values ('default', 'x') returning organization_id")
@@ -245,6 +258,14 @@ def test_an_account_is_its_organizations_own(it: Installation, person: Browser) 
     assert refused.value.fix == "Connect it: collect connections add google field --organization south"
 
 
+def test_what_a_person_granted_is_read_as_a_connection_only(it: Installation, person: Browser) -> None:
+    assert person.connect(it.link()).status_code == 200
+
+    with pytest.raises(Blocked) as refused:
+        secret_text(it.database.begin, it.settings(), "default", "stored:connection.field")
+    assert refused.value.fix == "Write connection:field where an account is meant."
+
+
 def test_a_changed_client_secret_counts_for_accounts_that_are_connected(it: Installation, person: Browser) -> None:
     assert person.connect(it.link()).status_code == 200
     client = it.folder / "client.json"
@@ -260,7 +281,7 @@ def test_a_changed_client_secret_counts_for_accounts_that_are_connected(it: Inst
 class CliAt:
     """The command line under other settings: exit code and first line."""
 
-    def __init__(self, it: Installation, **settings: str) -> None:
+    def __init__(self, it: Installation, **settings: str | None) -> None:
         self._it, self._settings = it, settings
 
     def __call__(self, *words: str) -> tuple[int, str]:

@@ -82,7 +82,7 @@ or connect the earlier one again.</p>"""
 def problem(status: int, title: str, text: str, following: str) -> Reply:
     """It did not work: what happened, and what to do next."""
     body = f'<p>{escape(text)}</p>\n<p class="next">{escape(following)}</p>'
-    return _reply(status, title, body, outcome="error" if status >= 500 else "rejected")
+    return _reply(status, title, body, outcome="error" if status >= 500 else "rejected" if status >= 400 else "served")
 
 
 def _reply(status: int, title: str, body: str, *, targets: str = "'none'", outcome: str = "served") -> Reply:

@@ -241,7 +241,7 @@ def _wrong_browser() -> _Page:
 
 def _declined(error: str) -> _Page:
     if error == "access_denied":
-        return _Page(403, "Nothing was connected", "You did not grant access at Google.", f"If that was a mistake: {ONCE_MORE}")
+        return _Page(200, "Nothing was connected", "You did not grant access at Google.", f"If that was a mistake: {ONCE_MORE}")
     return _Page(502, "Google did not go on", "Google refused the question itself. Nothing was connected.", "Tell your administrator.")
 
 
