@@ -58,7 +58,7 @@ def test_responses_edits_and_deletions_reach_the_sheet_once_and_the_ledger_adds_
 def test_a_small_quota_makes_the_backlog_wait_and_nothing_is_refused(database: Database, server: RunningServer, tmp_path: Path) -> None:
     it = scene(database, tmp_path, slug="clinic", kind="google_sheets", mapping={"on_delete": "clear"})
     it.create("a", "b")
-    worker = courier(it, server, tmp_path, writes=10)
+    worker = courier(it, server, tmp_path, writes=2)
     report = worker.deliver(it.integration_id)
     assert report is not None
     worker.close()

@@ -19,7 +19,7 @@ ACCOUNT = QuotaBucket("account", burst=5, rate=2.0)
 PROJECT = QuotaBucket("project", burst=100, rate=1.0)
 
 
-TIMES = (("lease", "expires_at"), ("quota", "refilled_at"), ("quota", "slow_until"))
+TIMES = (("lease", "expires_at"), ("quota", "refilled_at"), ("quota", "paused_until"), ("quota", "slow_until"))
 
 
 def shift(database: Database, seconds: float) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from collect_pipelines.destinations.google_sheets.wire.codes import PROBLEMS
 from collect_pipelines.destinations.interface import (
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["GoogleSheets", "GoogleSheetsConfig"]
 
 
+MOST_ACCOUNTS = 20  # five use up what Google grants a project; the rest may be of other projects
+
+
 def _address_or_id(text: str) -> str:
     from collect_pipelines.destinations.google_sheets.files.spreadsheet import spreadsheet_id
 
@@ -39,6 +42,9 @@ def _folder(text: str) -> str:
 
 def _listed(value: Any) -> Any:
     return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+
+Reference = Annotated[str, StringConstraints(pattern=r"^(connection|file|env|stored):.+$")]
 
 
 class GoogleSheetsConfig(DestinationConfig):
@@ -56,13 +62,18 @@ class GoogleSheetsConfig(DestinationConfig):
         default=None,
         description="Address or id of a folder in a shared drive, where spreadsheets are created: there a service account may create them.",
     )
+    deleted_rows: Literal["respect", "refill", "report"] = Field(
+        default="respect",
+        description="When a response is edited whose row a person deleted: `respect` leaves it deleted, `refill` appends it anew, "
+        "`report` lists it under `collect failures` for a person to decide.",
+    )
     tab: str | None = Field(
         default=None, min_length=1, max_length=100, description="Title of the tab that is created. Unset: the title of the form."
     )
-    credentials: str | None = Field(
+    credentials: Reference | Annotated[tuple[Reference, ...], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = Field(
         default=None,
-        pattern=r"^(file|env|stored):.+$",
-        description="`file:PATH`, `env:NAME` or `stored:NAME`: JSON of a service account or authorised user. Unset: the local server's.",
+        description="`connection:NAME` of a connected account (`collect connections`), or `file:PATH`, `env:NAME` or `stored:NAME` of the "
+        "JSON of a service account or authorised user. Several accounts share the calls: a list. Unset: the local server's.",
     )
 
 
@@ -73,7 +84,8 @@ class GoogleSheets(Destination):
     Config: ClassVar[type[DestinationConfig]] = GoogleSheetsConfig
     guarantee: ClassVar[Guarantee] = "exactly_once"
     supports: ClassVar[frozenset[Capability]] = frozenset({"upsert", "delete", "append"})
-    deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear")
+    deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear", "delete")
+    asks_known: ClassVar[bool] = True
     values: ClassVar[Literal["display", "typed"]] = "display"
     problems: ClassVar[tuple[KnownProblem, ...]] = PROBLEMS
     max_rows: ClassVar[int] = 2000

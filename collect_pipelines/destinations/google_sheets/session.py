@@ -13,7 +13,7 @@ from collect_pipelines.destinations.google_sheets.tab.proof import prove
 from collect_pipelines.destinations.google_sheets.wire.calls import Api, connect
 from collect_pipelines.destinations.google_sheets.wire.codes import NO_CREDENTIALS
 from collect_pipelines.destinations.google_sheets.wire.problems import Explainer
-from collect_pipelines.destinations.google_sheets.wire.quota import Tokens
+from collect_pipelines.destinations.google_sheets.wire.quota import Payer, Tokens
 from collect_pipelines.destinations.google_sheets.writing import Writing
 from collect_pipelines.destinations.interface import Batch, Context, Delivery, ProbeReport
 from collect_pipelines.errors import Blocked
@@ -32,7 +32,8 @@ class Session:
 
     config: "GoogleSheetsConfig"
     context: Context
-    account: Account
+    accounts: dict[str, Account]
+    """By the reference to its credentials; the first one owns what is created."""
     api: Api
     now: Callable[[], float]
 
@@ -43,52 +44,68 @@ class Session:
         A retry takes the same way again and finds what is done already. Raises Refused when Google takes no row of it.
         """
         calls, sent = self.api.http.calls, self.api.http.sent_bytes
-        writing = Writing(self._shelf(batch.form_title), tables_of(batch, title=self.config.tab), batch, self.now)
-        outcomes = writing.write()
+        # what was reserved and not needed is for others
+        with self.api.http.tokens.sequence():
+            tables = tables_of(batch, title=self.config.tab)
+            writing = Writing(self._shelf(batch.form_title), tables, batch, self.now, self.config.deleted_rows)
+            outcomes = writing.write()
         spent = {"api_calls": self.api.http.calls - calls, "sent_bytes": self.api.http.sent_bytes - sent}
         return Delivery(outcomes, **spent, notices=writing.notices())
 
     def probe(self, title: str) -> ProbeReport:
         """Proves access by reading and writing; raises Blocked naming what is missing."""
-        return prove(self._shelf(title).books[-1])
+        found = []
+        for payer in range(len(self.accounts)):
+            # each of them has to be an editor: any may be the next to write
+            with self.api.http.tokens.paid_by(payer):
+                found.append(prove(self._shelf(title).books[-1]))
+        return found[0]
 
     def close(self) -> None:
         """Closes the connections."""
-        self.api.http.session.close()
+        self.api.http.close()
 
     def _shelf(self, title: str) -> Shelf:
         config = self.config
         following = config.next_spreadsheets
-        source = Source(self.context, self.api, self.account, config.spreadsheet, following, config.folder, title, self.now)
+        owner = next(iter(self.accounts.values()))
+        source = Source(self.context, self.api, owner, config.spreadsheet, following, config.folder, title, self.now)
         return Shelf(self.context, self.api, source, int(self.context.setting("sheets_cells_per_spreadsheet")))
 
 
 def open_session(config: "GoogleSheetsConfig", context: Context, now: Callable[[], float], kept: Session | None) -> Session:
     """The session for the credentials as they are now: `kept` while they have not changed. Sends nothing."""
     sheets_url, token_url = context.setting("sheets_base_url"), context.setting("oauth_token_url")
-    account = account_of(_credentials(config, context, sheets_url), token_url)
-    if kept is not None and kept.account is account:
+    accounts = _accounts(config, context, sheets_url, token_url)
+    if kept is not None and [id(one) for one in kept.accounts.values()] == [id(one) for one in accounts.values()]:
         return kept
     if kept is not None:
         kept.close()
     tokens = Tokens(
         context,
-        account.project,
-        account.key,
+        [Payer(one.project, one.key) for one in accounts.values()],
         per_account=int(context.setting("sheets_writes_per_minute")),
         per_project=int(context.setting("sheets_project_writes_per_minute")),
         clock=now,
     )
-    explain = Explainer(context.integration, account.who, account.kind)
-    api = connect(
-        account, sheets_url=sheets_url, drive_url=context.setting("drive_base_url"), tokens=tokens, explain=explain, guard=context.guard
-    )
-    return Session(config, context, account, api, now)
+    told = [(one, _explainer(context, reference, one)) for reference, one in accounts.items()]
+    api = connect(told, sheets_url=sheets_url, drive_url=context.setting("drive_base_url"), tokens=tokens, guard=context.guard)
+    return Session(config, context, accounts, api, now)
 
 
-def _credentials(config: Any, context: Context, sheets_url: str) -> str:
-    if config.credentials is not None:
-        return context.secret(config.credentials)
+def _explainer(context: Context, reference: str, account: Account) -> Explainer:
+    return Explainer(context.integration, account.who, account.kind, lambda reason: context.secret_refused(reference, reason))
+
+
+def _accounts(config: Any, context: Context, sheets_url: str, token_url: str) -> dict[str, Account]:
+    """By the reference to its credentials; those of the local server have none."""
+    if config.credentials is None:
+        return {"": account_of(_local_credentials(context, sheets_url), token_url)}
+    references = (config.credentials,) if isinstance(config.credentials, str) else config.credentials
+    return {reference: account_of(context.secret(reference), token_url) for reference in references}
+
+
+def _local_credentials(context: Context, sheets_url: str) -> str:
     if (urlsplit(sheets_url).hostname or "").endswith(GOOGLE):
         raise Blocked(
             "No credentials are configured for Google.",

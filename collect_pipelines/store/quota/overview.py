@@ -106,15 +106,14 @@ def _now(connection: Connection) -> float:
 def _state(row: Any, tickets: list[Ticket], now: float) -> QuotaState:
     level: Level = filled(row, QuotaBucket(row.key, row.burst, row.rate, row.per_minute), now)
     waiting = [one for one in tickets if row.key in one.costs]
-    left = max(level.left, 0.0)
     return QuotaState(
         row.key,
-        min(left / row.burst, 1.0) if row.burst else 0.0,
-        int(left),
+        min(level.left / row.burst, 1.0) if row.burst else 0.0,
+        int(level.left),
         sum(level.recent[-MINUTE_SECONDS:]),
         row.per_minute,
         level.rate * MINUTE_SECONDS,
-        max(level.refilled_at - now, 0.0),
+        level.pause_seconds,
         max(level.slow_until - now, 0.0) if level.slow else 0.0,
         sum(not one.background for one in waiting),
         sum(one.background for one in waiting),

@@ -6,16 +6,16 @@ cost divided by their weight, and the smallest virtual finish goes first; new en
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from collect_pipelines.store.quota.levels import LONGEST_PAUSE_SECONDS, Level
+from collect_pipelines.store.quota.supply import TOLERANCE, Supply
 
 __all__ = ["Claim", "Decision", "Ticket", "decide"]
 
 GRACE_SECONDS = 5.0  # a ticket is void when its owner is so late: it was killed, paused, or has nothing to send any more
 PATIENCE_SECONDS = 0.05  # least wait told to a caller, so that it does not spin
 LIVE_IN_A_ROW = 9  # requests for new entries that may go before one for older ones: one in ten is never starved
-TOLERANCE_SECONDS = 1e-6  # of floating point
 
 Costs = Mapping[str, int]
 """Tokens by key of the bucket."""
@@ -76,44 +76,23 @@ class Decision:
     """The one for older entries that has to wait longer for it."""
 
 
-@dataclass
 class Schedule:
     """When each request of the queue can be served, the first ones first, nobody being held up by one that comes later."""
 
-    levels: Mapping[str, Level]
-    _plans: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-    """By bucket: moments at which tokens are to be taken, with the sum of all up to then."""
+    def __init__(self, levels: Mapping[str, Level]) -> None:
+        self.levels = levels
+        self._supplies = {key: Supply(level) for key, level in levels.items()}
 
     def earliest(self, costs: Costs, *, kept: bool) -> float:
         """Seconds until it can be served. kept: a part of each bucket is kept for others."""
-        return max((self._earliest(key, cost, kept=kept) for key, cost in costs.items() if key in self.levels), default=0.0)
+        supplies = self._supplies
+        return max((supplies[key].earliest(cost, kept=kept) for key, cost in costs.items() if key in supplies), default=0.0)
 
-    def add(self, costs: Costs, at: float) -> None:
+    def promise(self, costs: Costs, at: float) -> None:
         """Keeps tokens for then."""
         for key, cost in costs.items():
-            if key not in self.levels:
-                continue
-            plan = self._plans.setdefault(key, [])
-            place = sum(1 for time, _ in plan if time <= at)
-            before = plan[place - 1][1] if place else 0
-            plan[place:] = [(at, before + cost), *((time, total + cost) for time, total in plan[place:])]
-
-    def _earliest(self, key: str, cost: int, *, kept: bool) -> float:
-        level, plan = self.levels[key], self._plans.get(key, [])
-        place, after, total = len(plan), 0.0, 0
-        # the last one that would come too late if we went before it: we come after that one
-        while place:
-            after, total = plan[place - 1]
-            if level.ready(total + cost) > after + TOLERANCE_SECONDS:
-                break
-            place, after, total = place - 1, 0.0, 0
-        background = cost if kept else 0
-        time = max(after, level.ready(total + cost, background_cost=background))
-        for later, through in plan[place:]:
-            if later > time:
-                break
-            time = max(time, level.ready(through + cost, background_cost=background))
-        return time
+            if key in self._supplies:
+                self._supplies[key].promise(cost, at)
 
 
 def decide(levels: Mapping[str, Level], tickets: Iterable[Ticket], choices: Sequence[Costs], claim: Claim | None, now: float) -> Decision:
@@ -131,12 +110,14 @@ def decide(levels: Mapping[str, Level], tickets: Iterable[Ticket], choices: Sequ
     for other in sorted((one for one in others if one.rank < ticket.rank), key=lambda one: one.rank):
         # nobody waits for one that was told to come later, as long as its tokens are there when it comes
         kept = other.background and not other.first
-        schedule.add(other.costs, max(schedule.earliest(other.costs, kept=kept), other.due_at - now, 0.0))
+        schedule.promise(other.costs, max(schedule.earliest(other.costs, kept=kept), other.due_at - now, 0.0))
     found, costs = _chosen(schedule, choices, kept=claim.background and not ticket.first)
     if found.wait > 0:
         _advance(levels.values(), claim, 0.0)
         return replace(found, ticket=replace(ticket, costs=costs, due_at=now + found.wait))
-    _advance(levels.values(), claim, ticket.start)
+    # not past those that wait: who came a moment after tokens were left over for others is still the next one
+    queue = (one.start for one in others if one.background == claim.background)
+    _advance(levels.values(), claim, min([ticket.start, *queue]))
     return replace(found, ticket=replace(ticket, overtaken=0), overtaken=_overtaken(others, costs, claim))
 
 
@@ -145,7 +126,7 @@ def _chosen(schedule: Schedule, choices: Sequence[Costs], *, kept: bool) -> tupl
     least = min(times)
     # of those that are as soon, the one with most left
     place = max((place for place, time in enumerate(times) if time <= least), key=lambda place: _left(schedule.levels, choices[place]))
-    if least > TOLERANCE_SECONDS:
+    if least > TOLERANCE:
         return Decision(place, max(least, PATIENCE_SECONDS)), choices[place]
     for key, cost in choices[place].items():
         schedule.levels[key].take(cost)

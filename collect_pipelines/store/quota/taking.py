@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy import ARRAY, Connection, Text, bindparam, cast, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from collect_pipelines.model import QuotaBucket
 from collect_pipelines.store.quota.levels import LONGEST_PAUSE_SECONDS, Level
@@ -80,6 +80,7 @@ def filled(row: Any, bucket: QuotaBucket, now: float) -> Level:
         now,
         min(row.tokens, bucket.burst),
         row.refilled_at.timestamp(),
+        0.0 if row.paused_until is None else row.paused_until.timestamp(),
         0.0 if row.slow_until is None else row.slow_until.timestamp(),
         list(row.recent),
         row.recent_second,
@@ -126,8 +127,9 @@ def _tickets(connection: Connection, levels: Mapping[str, Level], claim: Claim |
     if claim is None:
         return []
     one = quota_ticket.c
-    query = select(quota_ticket, one["keys"].label("keys_"))
-    rows = connection.execute(query.where(or_(one["keys"].op("&&")(array(list(levels))), one.integration_id == claim.integration_id)))
+    wanted = one["keys"].op("&&")(cast(list(levels), ARRAY(Text)))
+    query = select(quota_ticket, one["keys"].label("keys_")).where(or_(wanted, one.integration_id == claim.integration_id))
+    rows = connection.execute(query)
     return [ticket_of(row) for row in rows]
 
 
@@ -168,6 +170,7 @@ def _saved(level: Level) -> dict[str, Any]:
         "speed": level.bucket.rate,
         "most": level.bucket.per_minute,
         "at": level.refilled_at,
+        "pause": level.paused_until or None,
         "slow": level.slow_until or None,
         "counts": level.recent,
         "second_": level.second,
@@ -186,6 +189,7 @@ _SAVED = (
         rate=bindparam("speed"),
         per_minute=bindparam("most"),
         refilled_at=func.to_timestamp(bindparam("at")),
+        paused_until=func.to_timestamp(bindparam("pause")),
         slow_until=func.to_timestamp(bindparam("slow")),
         recent=bindparam("counts"),
         recent_second=bindparam("second_"),

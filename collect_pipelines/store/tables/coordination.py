@@ -43,6 +43,8 @@ quota = Table(
     Column("burst", Float, nullable=False),
     Column("rate", Float, nullable=False),
     moment("refilled_at", nullable=False),
+    # The receiver said "too many": nobody gets a token before the first, and it fills at half its rate until the second.
+    moment("paused_until"),
     moment("slow_until"),
     # Since the row was made: tokens taken, and how often the receiver said "too many" all the same.
     Column("taken", BigInteger, nullable=False, server_default=text("0")),

@@ -17,7 +17,7 @@ from collect_pipelines.destinations.google_sheets.wire.problems import CallKind,
 from collect_pipelines.destinations.google_sheets.wire.quota import Tokens
 from collect_pipelines.errors import TryLater
 
-__all__ = ["Api", "SheetsHTTP", "connect"]
+__all__ = ["Api", "SheetsHTTP", "about_client", "connect"]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 200.0  # longer than Google's own limit of 180 s: a timeout then usually means lost, not still running
@@ -38,17 +38,19 @@ Json = dict[str, Any]
 class SheetsHTTP(HTTPClient):
     """gspread's HTTP client, with the one place that touches the network made safe."""
 
-    def __init__(self, auth: Any, session: Any, bases: Mapping[str, str], tokens: Tokens, explain: Explainer, guard: Callable[[], None]):
-        """`bases` maps Google's hosts to where they are; `guard` is called right before every write."""
+    def __init__(
+        self, auth: Any, session: Any, bases: Mapping[str, str], tokens: Tokens, doors: Sequence["Door"], guard: Callable[[], None]
+    ) -> None:
+        """`bases` maps Google's hosts to where they are; `guard` is called right before every write. doors: the accounts `tokens` knows."""
         super().__init__(auth, session)
         self.set_timeout((CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS))
-        self.explain = explain
+        self.doors = doors
+        self.explain = doors[0].explain
         self.tokens = tokens
         self.calls = 0
         self.sent_bytes = 0
         self._bases = bases
         self._guard = guard
-        self._could_read = False
 
     def request(
         self,
@@ -62,8 +64,8 @@ class SheetsHTTP(HTTPClient):
     ) -> requests.Response:
         """One call, never repeated. Raises what `deliver` may raise: TryLater (unknown or not), Blocked, Refused."""
         kind = call_kind(method, endpoint)
-        if kind != "drive":
-            self.tokens.take(kind)
+        # files belong to the first account, whichever writes into them
+        door = self.doors[0 if kind == "drive" else self.tokens.take(kind)]
         if kind == "write":
             self._guard()
         if json is not None:
@@ -72,17 +74,17 @@ class SheetsHTTP(HTTPClient):
         self.sent_bytes += len(data or b"")
         try:
             # not gspread's own: it follows redirects, reads answers of any size and stumbles over errors that are not Google's
-            response = self.session.request(
+            response: requests.Response = door.session.request(
                 method, self._located(endpoint), params=params, data=data, files=files, headers=headers, timeout=self.timeout,
                 allow_redirects=False, stream=True, hooks={"response": self._reader(kind, endpoint)},
             )  # fmt: skip
         except (requests.RequestException, auth.GoogleAuthError) as exc:
             # `from None`: the chain would carry the request, and with it its body and token (promise 10)
-            raise self._failure(exc, kind) from None
+            raise _failure(exc, kind, door.explain) from None
         if not 200 <= response.status_code < 300:
-            raise self._refusal(response, kind)
+            raise self._refusal(response, kind, door)
         if kind == "read":
-            self._could_read = True
+            door.could_read = True
         return response
 
     def _reader(self, kind: CallKind, endpoint: str) -> Callable[..., None]:
@@ -113,32 +115,39 @@ class SheetsHTTP(HTTPClient):
             raise self.explain.garbled(call_kind(method, endpoint))
         return document
 
+    def close(self) -> None:
+        """Closes the connections."""
+        for door in self.doors:
+            door.session.close()
+
     def _located(self, endpoint: str) -> str:
         for host, base in self._bases.items():
             if endpoint.startswith(host):
                 return base.rstrip("/") + endpoint[len(host) :]
         return endpoint
 
-    def _refusal(self, response: requests.Response, kind: CallKind) -> Exception:
+    def _refusal(self, response: requests.Response, kind: CallKind, door: "Door") -> Exception:
         try:
             document = orjson.loads(response.content)
         except orjson.JSONDecodeError:
             document = None
         if response.status_code == 429 and kind != "drive":
-            minute = self.tokens.refused(kind)
+            minute = self.tokens.refused(kind, whole_project=not _each_user(document))
             return TryLater("Google's quota is used up for this minute.", after=max(minute, _asked_seconds(response)))
-        problem = self.explain.answer(response.status_code, document, kind, could_read=self._could_read)
+        problem = door.explain.answer(response.status_code, document, kind, could_read=door.could_read)
         if isinstance(problem, TryLater) and problem.after is None:
             problem.after = _asked_seconds(response) or None
         return problem
 
-    def _failure(self, error: Exception, kind: CallKind) -> Exception:
-        if isinstance(error, auth.RefreshError):
-            # asking for a token comes before the call, or after a 401: the call was not applied
-            return TryLater("Google's sign-in failed for the moment.") if error.retryable else self.explain.reconnect()
-        if isinstance(error, auth.GoogleAuthError):
-            return self.explain.unreachable(kind, sent=False)
-        return self.explain.unreachable(kind, sent=not _never_sent(error))
+
+@dataclass
+class Door:
+    """One account's way to Google."""
+
+    session: Any
+    explain: Explainer
+    could_read: bool = False
+    """A read of it succeeded."""
 
 
 def call_kind(method: str, endpoint: str) -> CallKind:
@@ -201,17 +210,49 @@ class Api:
         return str(self.http.ask("post", DRIVE_FILES_API_V3_URL, body, fields="id", supportsAllDrives="true")["id"])
 
 
-def connect(account: Account, *, sheets_url: str, drive_url: str, tokens: Tokens, explain: Explainer, guard: Callable[[], None]) -> Api:
-    """The calls of one account; nothing is sent yet."""
+def connect(
+    accounts: Sequence[tuple[Account, Explainer]], *, sheets_url: str, drive_url: str, tokens: Tokens, guard: Callable[[], None]
+) -> Api:
+    """The calls of the accounts that `tokens` chooses from, in the same order; nothing is sent yet."""
     bases = {SHEETS_HOST: sheets_url, DRIVE_HOST: drive_url}
+    doors: list[Door] = []
     made: list[SheetsHTTP] = []
 
     def http_client(credentials: Any, session: Any) -> SheetsHTTP:
-        made.append(SheetsHTTP(credentials, session, bases, tokens, explain, guard))
-        return made[0]
+        client = SheetsHTTP(credentials, session, bases, tokens, doors, guard)
+        made.append(client)
+        return client
 
-    Client(auth=account.credentials, http_client=http_client)  # type: ignore[arg-type]  # a factory will do as well as a class
+    for account, explain in accounts:
+        doors.append(Door(None, explain))
+        Client(auth=account.credentials, http_client=http_client)  # type: ignore[arg-type]  # a factory will do as well as a class
+        doors[-1].session = made[-1].session
     return Api(made[0])
+
+
+def _failure(error: Exception, kind: CallKind, explain: Explainer) -> Exception:
+    if isinstance(error, auth.RefreshError):
+        # asking for a token comes before the call, or after a 401: the call was not applied
+        if error.retryable:
+            return TryLater("Google's sign-in failed for the moment.")
+        return explain.client_refused() if about_client(error) else explain.reconnect()
+    if isinstance(error, auth.GoogleAuthError):
+        return explain.unreachable(kind, sent=False)
+    return explain.unreachable(kind, sent=not _never_sent(error))
+
+
+def about_client(error: auth.RefreshError) -> bool:
+    """RFC 6749 5.2: the client is not known, or its secret is another. google-auth hands the JSON of the answer on."""
+    told = error.args[1] if len(error.args) > 1 else None
+    return isinstance(told, Mapping) and told.get("error") in ("invalid_client", "unauthorized_client", "deleted_client")
+
+
+def _each_user(document: Any) -> bool:
+    """Whether a 429 says that it is about the account that called, and not about its whole project."""
+    error = document.get("error") if isinstance(document, Mapping) else None
+    details = error.get("details") if isinstance(error, Mapping) else None
+    told = [one.get("metadata") for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
+    return any("{user}" in str(one.get("quota_unit")) for one in told if isinstance(one, Mapping))
 
 
 def _asked_seconds(response: requests.Response) -> float:
