@@ -1,5 +1,6 @@
 """What people do to a sheet that is being synced, and what of it must be found again at the end."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ from collect_pipelines.local.sheets.grid import Tab
 from collect_pipelines.local.sheets.people import People
 from collect_pipelines.local.sheets.workbook import Workbook
 
-__all__ = ["ACTIONS", "Persons", "ids_of", "layout_of", "main_tabs"]
+__all__ = ["ACTIONS", "Persons", "ids_of", "layout_of"]
 
 BOUND = "q"  # key of the metadata that binds a column to what it holds
 REMARK = "Remark"  # header of the column people keep for themselves
@@ -18,11 +19,6 @@ def layout_of(workbook: Workbook, tab: Tab) -> dict[str, int]:
     """Where the columns of the destination stand, by what they hold."""
     entries = workbook.metadata.entries.values()
     return {str(one.value): one.index for one in entries if (one.tab_id, one.key) == (tab.tab_id, BOUND) and one.index is not None}
-
-
-def main_tabs(workbook: Workbook) -> list[Tab]:
-    """The tabs that hold responses."""
-    return [tab for tab in workbook.ordered() if "_id" in layout_of(workbook, tab)]
 
 
 def ids_of(workbook: Workbook, tab: Tab) -> dict[int, str]:
@@ -43,6 +39,8 @@ class Persons:
 
     open_files: Callable[[], list[People]]
     row_deleted: Callable[[str], None] = lambda response: None
+    done: Counter[str] = field(default_factory=Counter)
+    """How often each action was done."""
     remarks: dict[str, str] = field(default_factory=dict)
     """What they wrote beside a response."""
     notes: list[str] = field(default_factory=list)
@@ -52,6 +50,8 @@ class Persons:
     deleted_columns: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
     """Headers they gave, by what the column holds."""
+    copies: dict[int, list[list[Any]]] = field(default_factory=dict)
+    """What they copied, by the id of the copy's tab."""
 
     def act(self, action: str, number: int) -> None:
         """One of ACTIONS at some place that `number` chooses; nothing when there is no such place yet."""
@@ -59,9 +59,18 @@ class Persons:
         if not files:
             return
         person = files[number % len(files)]
-        tabs = main_tabs(person.workbook)
+        tabs = self.tabs(person.workbook)
         if tabs:
+            self.done[action] += 1
             ACTIONS[action](self, person, tabs[0], number)
+
+    def tabs(self, workbook: Workbook) -> list[Tab]:
+        """The tabs that hold responses; copies that people made are theirs."""
+        return [tab for tab in workbook.ordered() if tab.tab_id not in self.copies and "_id" in layout_of(workbook, tab)]
+
+    def copies_in(self, workbook: Workbook) -> dict[str, list[list[Any]]]:
+        """What the copies in this file held when they were made, by the title of their tab."""
+        return {workbook.tabs[number].title: values for number, values in self.copies.items() if number in workbook.tabs}
 
     def sort(self, person: People, tab: Tab, number: int) -> None:
         """Sorts all rows by a column."""
@@ -158,8 +167,10 @@ class Persons:
 
     def copy_tab(self, person: People, tab: Tab, number: int) -> None:
         """Keeps a copy of the tab."""
+        title = f"A copy of ours {number}.{len(person.workbook.tabs)}"
         if len(person.workbook.tabs) < 6:
-            person.duplicate_tab(tab.title, f"A copy of ours {number}.{len(person.workbook.tabs)}")
+            person.duplicate_tab(tab.title, title)
+            self.copies[person.tab_id(title)] = person.values(title)
 
     def _own_column(self, person: People, tab: Tab) -> int:
         header = tab.row_cells(0)

@@ -12,13 +12,14 @@ from collect_pipelines.local.sheets.errors import ApiError, InvalidRequest
 from collect_pipelines.local.sheets.people import People
 from collect_pipelines.local.sheets.testing import Fault, RunningServer
 from tests.contract.google_sheets_fakes import Crash, Desk, MemoryContext, again, column, entry
-from tests.contract.sheets_people import REMARK, Persons, ids_of, layout_of, main_tabs
+from tests.contract.sheets_people import REMARK, Persons, ids_of, layout_of
 
 __all__ = ["FAULTS", "Response", "Story", "World"]
 
 RETRY_SECONDS = 30.0  # the core waits a little longer each time; the story's clock costs nothing
 LATE_SECONDS = 180.0  # Google's limit on a request: no copy lands later than that
 MOST_TRIES = 40
+MOST_COLUMNS = 14  # questions of the form
 UPDATES = frozenset({"spreadsheets.batchUpdate", "spreadsheets.values.batchUpdateByDataFilter"})
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -130,7 +131,7 @@ class Story:
     def ask(self) -> None:
         """The form gets a new question."""
         number = len(self.columns)
-        if number < 6:
+        if number < MOST_COLUMNS:
             self.columns = [*self.columns, column(f"extra_{number}")]
 
     # What happens to the delivery
@@ -247,7 +248,9 @@ class Story:
         notes: list[str] = []
         for person in self.files():
             workbook = person.workbook
-            for tab in main_tabs(workbook):
+            for title, values in self.persons.copies_in(workbook).items():
+                assert person.values(title) == values, "a copy that people made changed"
+            for tab in self.persons.tabs(workbook):
                 layout, ids = layout_of(workbook, tab), ids_of(workbook, tab)
                 rows = person.values(tab.title)
                 header, below = (rows[0], rows[1:]) if rows else ([], [])
@@ -282,7 +285,7 @@ class Story:
                 assert self._is_right(row, response), f"{row} is not {response}"
 
     def _allowed(self, response: Response) -> set[int]:
-        if response.deleted and self.on_delete == "clear":
+        if response.deleted and self.on_delete in ("clear", "delete"):
             return {0}
         if response.response_id in self.persons.deleted_rows:
             return {0, 1} if response.response_id in self.edited_after_deletion else {0}
@@ -301,6 +304,8 @@ class Story:
 
     def _orphans(self, found: dict[str, list[dict[str, Any]]]) -> list[str]:
         """What people wrote beside responses whose rows were cleared: it stays, in a row without a response."""
+        if self.on_delete == "delete":
+            return []
         return [text for response, text in self.persons.remarks.items() if response not in found]
 
     # The core's part

@@ -219,3 +219,20 @@ def test_row_tags_are_found_written_and_read_as_googles_guide_to_metadata_shows(
     data = {"valueInputOption": "RAW", "data": [{"dataFilter": by_tag, "values": [[None, "beside it"]]}]}
     assert api.call("POST", f"/v4/spreadsheets/{sheet}/values:batchUpdateByDataFilter", data).json()["totalUpdatedCells"] == 1
     assert api.values(sheet, "Sheet1!A4:B4") == [["one", "beside it"]]
+
+
+def test_inserted_rows_and_columns_look_like_the_neighbour_asked_for(api: Api, sheet: str) -> None:
+    paint = {"range": {"sheetId": 0, "endRowIndex": 1, "endColumnIndex": 1}, "fields": "userEnteredFormat"}
+    red = {"userEnteredFormat": {"backgroundColor": {"red": 1}}}
+    api.done(sheet, append(["head", "plain"]), {"repeatCell": paint | {"cell": red}})
+
+    def insert(dimension: str, start: int, before: bool) -> dict[str, Any]:
+        span = {"sheetId": 0, "dimension": dimension, "startIndex": start, "endIndex": start + 1}
+        return {"insertDimension": {"range": span, "inheritFromBefore": before}}
+
+    api.done(sheet, insert("COLUMNS", 1, True), insert("COLUMNS", 2, False), insert("ROWS", 0, False))
+
+    assert cell(api, sheet, "A1") == {"userEnteredFormat": red["userEnteredFormat"], "effectiveFormat": red["userEnteredFormat"]}
+    assert cell(api, sheet, "B2")["userEnteredFormat"] == red["userEnteredFormat"]
+    assert cell(api, sheet, "C2") == {}
+    assert api.values(sheet) == [[], ["head", "", "", "plain"]]

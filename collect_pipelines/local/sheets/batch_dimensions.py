@@ -29,7 +29,7 @@ def append_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str
 
 
 def insert_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str, Any]:
-    """Inserts empty rows or columns; metadata behind them moves along."""
+    """Inserts empty rows or columns that look like a neighbour (reference/rest/v4/spreadsheets/request#InsertDimensionRequest)."""
     tab, dimension, start, end = _span(context, request.get("range", {}))
     size = _size(tab, dimension)
     inherits_before = request.get("inheritFromBefore", False)
@@ -42,6 +42,7 @@ def insert_dimension(context: BatchContext, request: dict[str, Any]) -> dict[str
         raise InvalidRequest("range.startIndex must be greater than 0 if inheritFromBefore is true.")
     context.check_protection(tab, _stripe(tab, dimension, start, start + 1))
     mapping = dimensions.insert(tab, dimension, start, end - start)
+    dimensions.inherit(tab, dimension, start, end, start - 1 if inherits_before else end)
     context.check_size()
     context.workbook.metadata.follow(tab.tab_id, dimension, mapping)
     return {}

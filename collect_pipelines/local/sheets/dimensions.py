@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from collect_pipelines.local.sheets.grid import Cell, Rectangle, Row, Tab, cell_value, make_row
 
-__all__ = ["Dimension", "Follow", "delete", "follow", "insert", "move", "sort"]
+__all__ = ["Dimension", "Follow", "delete", "follow", "inherit", "insert", "move", "sort"]
 
 Dimension = Literal["ROWS", "COLUMNS"]
 Follow = Callable[[int], int | None]
@@ -22,6 +22,34 @@ def insert(tab: Tab, dimension: Dimension, start: int, count: int) -> Follow:
         _change_columns(tab, lambda cells: cells[:start] + [None] * count + cells[start:] if len(cells) > start else cells)
         tab.column_count += count
     return follow(tab, dimension, lambda index: index + count if index >= start else index)
+
+
+def inherit(tab: Tab, dimension: Dimension, start: int, end: int, neighbour: int) -> None:
+    """Gives inserted rows or columns the formats and the size of a neighbour."""
+    properties = tab.row_properties if dimension == "ROWS" else tab.column_properties
+    size = properties.get(neighbour, {}).get("pixelSize")
+    for index in range(start, end) if size else ():
+        properties[index] = {**properties.get(index, {}), "pixelSize": size}
+    if dimension == "ROWS":
+        shape = [_shape(cell) for cell in tab.row_cells(neighbour)]
+        for index in range(start, end) if any(shape) else ():
+            tab.set_row(index, list(shape))
+        return
+    if neighbour in tab.column_formats:
+        tab.column_formats |= dict.fromkeys(range(start, end), tab.column_formats[neighbour])
+    for index, row in enumerate(tab.rows):
+        if row is not None and b'"f"' in row.data:
+            cells = row.cells()
+            shaped = _shape(cells[neighbour]) if neighbour < len(cells) else None
+            if shaped is not None:
+                cells += [None] * (end - len(cells))
+                cells[start:end] = [shaped] * (end - start)
+                tab.rows[index] = make_row(cells)
+
+
+def _shape(cell: Cell) -> Cell:
+    """The format of a cell alone."""
+    return {"f": cell["f"]} if type(cell) is dict and "f" in cell else None
 
 
 def delete(tab: Tab, dimension: Dimension, start: int, end: int) -> Follow:

@@ -67,7 +67,11 @@ def value_range(tab: Tab, area: Rectangle, rendering: Rendering) -> dict[str, An
 
 
 def update_values(context: BatchContext, text: str, data: dict[str, Any], parse: bool) -> dict[str, Any]:
-    """Writes a ValueRange at an A1 range; never grows the grid ([U] jroehl/gsheet.action#611). Answers the UpdateValuesResponse without its spreadsheetId."""
+    """
+    Writes a ValueRange at an A1 range; answers the UpdateValuesResponse without its spreadsheetId.
+
+    Never grows the grid: [U] jroehl/gsheet.action#611.
+    """
     tab, area = context.workbook.resolve(text)
     named = data.get("range")
     if named and context.workbook.resolve(named) != (tab, area):

@@ -176,7 +176,13 @@ class Appender:
 
 
 def _create_columns(tab: Tab, new: Sequence[SheetColumn], width: int) -> list[Json]:
+    """Columns for new questions at the right of the grid as we saw it a moment ago."""
     if not new:
         return []
-    grow = {"appendDimension": {"sheetId": tab.number, "dimension": "COLUMNS", "length": len(new)}}
-    return [grow, *(tab.binding(column, width + place) for place, column in enumerate(new)), tab.header(new, width)]
+    # Promise 8: inserted, not appended. If a person adds a column before this lands, an appended one stands further right, and the
+    # header would be written over theirs; an inserted one is empty wherever it comes to stand. Past the grid it is refused.
+    span = {"sheetId": tab.number, "dimension": "COLUMNS", "startIndex": width, "endIndex": width + len(new)}
+    grow = {"insertDimension": {"range": span, "inheritFromBefore": True}}
+    area = {"sheetId": tab.number, "startColumnIndex": width, "endColumnIndex": width + len(new)}
+    plain = {"repeatCell": {"range": area, "cell": {}, "fields": "userEnteredFormat"}}  # the neighbour's colours are not inherited
+    return [grow, plain, *(tab.binding(column, width + place) for place, column in enumerate(new)), tab.header(new, width)]

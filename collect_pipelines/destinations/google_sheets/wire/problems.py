@@ -33,7 +33,7 @@ RACE_SECONDS = 1.0  # a person changed the sheet under our hands; a moment later
 
 _PLACE = re.compile(r"Invalid requests\[(\d+)\]\.(\w+): ")
 _FIELD = re.compile(r"Invalid value at '([\w.\[\]]+)'")
-_RACES = ("beyond the last requested", "is outside the grid", "exceeds grid limits", "No developer metadata matched")
+_RACES = ("beyond the last requested", "is outside the grid", "exceeds grid limits", "No developer metadata matched", ".insertDimension: ")
 _NO_TAB = re.compile(r"No (?:grid|sheet) with id")
 
 
@@ -184,6 +184,8 @@ class Explainer:
             return TryLater("The tab's room for our marks is used up for the moment.", after=BUDGET_SECONDS)
         if _NO_TAB.search(text):
             return self.tab_missing()
+        if ".deleteDeveloperMetadata: " in text:
+            return BadRequest(text)  # a mark that is gone already: nobody waits for that, see landing/leftovers
         if any(part in text for part in _RACES):
             return TryLater("Somebody rearranged the sheet at this moment.", after=RACE_SECONDS)
         return BadRequest(text)
