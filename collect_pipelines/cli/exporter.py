@@ -1,5 +1,7 @@
 """The pipeline's metrics as a process of its own, so that they are told also while every worker is dead."""
 
+from dataclasses import fields
+
 from prometheus_client import CollectorRegistry, start_http_server
 
 from collect_pipelines.errors import PortTaken
@@ -9,7 +11,7 @@ from collect_pipelines.settings import Settings, setting_name
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.ledger import batch_totals, ledger
 from collect_pipelines.store.profiles import batch_warnings
-from collect_pipelines.store.quota import quota_levels
+from collect_pipelines.store.quota import quota_states
 from collect_pipelines.store.validation import held_by_rule
 from collect_pipelines.telemetry.pipeline_metrics import BatchTotals, PipelineCollector, QuotaLevel, RuleCount
 
@@ -32,7 +34,7 @@ def collector(database: Database) -> PipelineCollector:
 
     def quotas() -> list[QuotaLevel]:
         with database.begin() as connection:
-            return [QuotaLevel(name, level) for name, level in quota_levels(connection)]
+            return [QuotaLevel(**{name.name: getattr(one, name.name) for name in fields(QuotaLevel)}) for one in quota_states(connection)]
 
     def rules() -> list[RuleCount]:
         with database.begin() as connection:

@@ -20,6 +20,11 @@ __all__ = ["add", "read_config", "set_command"]
 set_option = click.option(
     "--set", "settings_given", multiple=True, metavar="NAME=VALUE", help="A field of the kind's configuration; may be repeated."
 )
+weight_option = click.option(
+    "--weight",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Share of a quota next to others that wait for it: twice the weight, twice the calls. Default: 1.",
+)
 
 
 @click.command()
@@ -31,6 +36,7 @@ set_option = click.option(
 @click.option(
     "--start", default="all", show_default=True, metavar="WHEN", help="all, now, or since:DATE: from which response on it delivers."
 )
+@weight_option
 @mapping_options
 @json_option
 @pass_settings
@@ -43,6 +49,7 @@ def add(
     settings_given: tuple[str, ...],
     config: Any,
     start: str,
+    weight: float | None,
     as_json: bool,
     language: str | None,
     **options: Any,
@@ -58,7 +65,8 @@ def add(
         chosen = name or f"{form}-{kind}".replace("_", "-")
         mapping = read_mapping(changed_document({}, options))
         spoken = changed_language(None, language)
-        saved = create_integration(connection, settings, record, chosen, kind, values, mapping, start=start, language=spoken)
+        share = 1.0 if weight is None else weight
+        saved = create_integration(connection, settings, record, chosen, kind, values, mapping, start=start, language=spoken, weight=share)
     _tell(saved, f"{saved.integration.name} delivers {saved.integration.form} to {kind}.", as_json)
 
 
@@ -66,6 +74,7 @@ def add(
 @click.argument("name")
 @set_option
 @click.option("--unset", multiple=True, metavar="NAME", help="A field of the configuration that goes back to its default.")
+@weight_option
 @mapping_options
 @organization_option
 @json_option
@@ -76,6 +85,7 @@ def set_command(
     name: str,
     settings_given: tuple[str, ...],
     unset: tuple[str, ...],
+    weight: float | None,
     organization: str,
     as_json: bool,
     language: str | None,
@@ -86,7 +96,7 @@ def set_command(
 
     What was delivered stays as it is until it is edited or sent again. An option that is not given leaves its part as it was.
     """
-    if all(given in (None, ()) for given in (settings_given, unset, language, *options.values())):
+    if all(given in (None, ()) for given in (settings_given, unset, weight, language, *options.values())):
         raise click.UsageError("Say what to change, for example --filter, --columns, --mask or --set.")
     with transaction(settings) as connection:
         from collect_pipelines.store.integrations import find_integration
@@ -98,7 +108,7 @@ def set_command(
         config = {field: value for field, value in {**found.config, **_pairs(settings_given)}.items() if field not in unset}
         mapping = read_mapping(changed_document(found.mapping, options))
         spoken = changed_language(found.language, language)
-        saved = change_integration(connection, settings, found, config=config, mapping=mapping, language=spoken)
+        saved = change_integration(connection, settings, found, config=config, mapping=mapping, language=spoken, weight=weight)
     _tell(saved, f"{name} is changed.", as_json)
 
 

@@ -12,6 +12,7 @@ from collect_pipelines.cli.integration_trials import preview, test
 from collect_pipelines.cli.options import json_option, organization_option, pass_settings
 from collect_pipelines.cli.output import ago, emit, print_facts, print_json, say
 from collect_pipelines.cli.problem_words import words_of
+from collect_pipelines.cli.quotas import quota
 from collect_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def command() -> None:
 command.add_command(add)
 command.add_command(set_command)
 command.add_command(preview)
+command.add_command(quota)
 command.add_command(test)
 
 

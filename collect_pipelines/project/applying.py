@@ -95,7 +95,7 @@ def _integration(
         form = find_form(connection, form_reference(organization, entry.form))
         saved = create_integration(
             connection, settings, form, entry.name, entry.kind, entry.config, entry.mapping,
-            start=entry.start, language=entry.language, actor=actor, finder=finder,
+            start=entry.start, language=entry.language, weight=entry.weight, actor=actor, finder=finder,
         )  # fmt: skip
         known = saved.integration
     else:
@@ -103,7 +103,7 @@ def _integration(
         if change.facts["fields"]:
             known = change_integration(
                 connection, settings, known,
-                config=entry.config, mapping=entry.mapping, language=entry.language, actor=actor, finder=finder,
+                config=entry.config, mapping=entry.mapping, language=entry.language, weight=entry.weight, actor=actor, finder=finder,
             ).integration  # fmt: skip
     if (known.state == "paused") != (entry.state == "paused"):
         set_integration_state(connection, known.integration_id, entry.state)

@@ -66,6 +66,8 @@ def _integration(stored: Stored, known: Integration) -> dict[str, Any]:
         document["mapping"] = mapping
     if known.language is not None:
         document["language"] = known.language
+    if known.weight != 1.0:
+        document["weight"] = known.weight
     if known.state == "paused":
         document["state"] = "paused"
     _readable(IntegrationEntry, document, f"The integration {known.name}")

@@ -176,6 +176,8 @@ class _Entry:
                     yield f"{part}.{name}", f"{part}.{name}: {_shown(name, was.get(name))} -> {_shown(name, now.get(name))}"
         if known.language != self.entry.language:
             yield "language", f"language: {_shown('', known.language)} -> {_shown('', self.entry.language)}"
+        if known.weight != self.entry.weight:
+            yield "weight", f"weight: {known.weight:g} -> {self.entry.weight:g}"
 
 
 def _settings(known: Integration, finder: Finder) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collect_pipelines.errors import ConfigInvalid
 from collect_pipelines.forms.faults import SLUG
 from collect_pipelines.forms.fields import Language, Part, Slug
 from collect_pipelines.project.references import inline_secrets
+from collect_pipelines.store.integrations import MOST_WEIGHT
 from collect_pipelines.store.keys import Scope
 from collect_pipelines.store.names import MOST_NAME, name_fault, organization_fault
 from collect_pipelines.sync.mapping.model import MappingConfig
@@ -71,6 +72,12 @@ class IntegrationEntry(Part):
     )
     mapping: MappingConfig = Field(default_factory=MappingConfig, description="Which responses and columns go out, and how they look.")
     language: Language | None = Field(default=None, description="Language of headings and labels. Unset: the form's first.")
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=MOST_WEIGHT,
+        description="Share of a quota next to others that wait for it: twice the weight, twice the calls.",
+    )
     start: Annotated[str, AfterValidator(_start)] = Field(
         default="all", description="Only when it is made: all, now, or since: a day or moment: from which response on it delivers."
     )

@@ -7,19 +7,29 @@ from sqlalchemy import Connection, exists, func, select, update
 from collect_pipelines.errors import Conflict
 from collect_pipelines.store.integrations import Integration, integration_by_id
 from collect_pipelines.store.leases import release_lease, take_lease
-from collect_pipelines.store.tables import backfill, batch, dead_letter, form, integration, integration_memory, journal
+from collect_pipelines.store.tables import backfill, batch, dead_letter, form, integration, integration_memory, journal, reconciliation
 
 __all__ = ["pending_of", "remove_integration", "surely_unused", "update_integration"]
 
-OWNED = (dead_letter, batch, backfill, journal, integration_memory)
+OWNED = (dead_letter, batch, backfill, journal, integration_memory, reconciliation)
 """What hangs on an integration, in the order in which it can be taken away."""
 
 
 def update_integration(
-    connection: Connection, integration_id: int, *, config: dict[str, Any], mapping: dict[str, Any], language: str | None
+    connection: Connection,
+    integration_id: int,
+    *,
+    config: dict[str, Any],
+    mapping: dict[str, Any],
+    language: str | None,
+    weight: float | None = None,
 ) -> Integration:
-    """Other settings from the next batch on; one that is planned already goes out as it was planned. Raises NotFound."""
-    values = {"config": config, "mapping": mapping, "language": language}
+    """
+    Other settings from the next batch on; one that is planned already goes out as it was planned. Raises NotFound.
+
+    weight: None leaves it as it was.
+    """
+    values = {"config": config, "mapping": mapping, "language": language} | ({} if weight is None else {"weight": weight})
     connection.execute(update(integration).where(integration.c.integration_id == integration_id).values(values))
     return integration_by_id(connection, integration_id)
 

@@ -30,6 +30,7 @@ from collect_pipelines.store.tables import (
 )
 
 __all__ = [
+    "MOST_WEIGHT",
     "DueIntegration",
     "Integration",
     "add_integration",
@@ -47,6 +48,7 @@ __all__ = [
     "set_integration_state",
 ]
 
+MOST_WEIGHT = 1000.0  # of an integration; more would be everything there is
 JUDGED_SECONDS = 5.0  # an entry received so long before a batch was planned may have been judged only after it
 
 

@@ -33,7 +33,7 @@ INTEGRATION_PROBLEM = "collect_integration_problem"
 INTEGRATION_NOTICE = "collect_integration_notice"
 BREAKER_OPEN = "collect_integration_breaker_open"
 OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
-QUOTA_REMAINING = "collect_quota_remaining_ratio"
+QUOTA_WAITING = "collect_quota_waiting"
 HELD_BY_RULE = "collect_held_by_rule"
 BATCH_RULE_BROKEN = "collect_batch_rule_broken"
 
@@ -69,6 +69,19 @@ BATCH_COUNTERS = {
 }
 """Metric -> field of BatchTotals and help text."""
 
+QUOTA_GAUGES = {
+    "collect_quota_remaining_ratio": ("remaining_ratio", "Share of the quota that is left."),
+    "collect_quota_used": ("used_last_minute", "Calls of the last minute."),
+    "collect_quota_allowed": ("per_minute", "Calls that a minute may see."),
+}
+"""Metric -> field of QuotaLevel and help text."""
+
+QUOTA_COUNTERS = {
+    "collect_quota_taken_total": ("taken", "Calls that were paid from the quota."),
+    "collect_quota_refused_total": ("refused", "Calls that the receiver refused because of its quota all the same."),
+}
+"""Metric -> field of QuotaLevel and help text."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchTotals:
@@ -92,6 +105,14 @@ class QuotaLevel:
 
     quota: str
     remaining_ratio: float
+    used_last_minute: int = 0
+    per_minute: int | None = None
+    """Most that a minute may see; None where the receiver counts no minutes."""
+    waiting: int = 0
+    """Integrations that wait for it with new entries."""
+    waiting_background: int = 0
+    taken: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +152,7 @@ class PipelineCollector(Collector):
         yield _up(1)
         yield from _ledger_families(ledger)
         yield from _batch_families(batches)
-        remaining = GaugeMetricFamily(QUOTA_REMAINING, "Share of the quota that is left.", labels=["quota"])
-        for level in quotas:
-            remaining.add_metric([level.quota], level.remaining_ratio)
-        yield remaining
+        yield from _quota_families(quotas)
         yield from _rule_families(rules)
 
     def describe(self) -> Iterable[Metric]:
@@ -144,6 +162,25 @@ class PipelineCollector(Collector):
 
 def _up(value: int) -> Metric:
     return GaugeMetricFamily(PIPELINE_UP, "1 while the exporter can read the ledger.", value=value)
+
+
+def _quota_families(quotas: list[QuotaLevel]) -> Iterator[Metric]:
+    for name, (field, text) in QUOTA_GAUGES.items():
+        gauge = GaugeMetricFamily(name, text, labels=["quota"])
+        for level in quotas:
+            if getattr(level, field) is not None:
+                gauge.add_metric([level.quota], getattr(level, field))
+        yield gauge
+    waiting = GaugeMetricFamily(QUOTA_WAITING, "Integrations that wait for their turn.", labels=["quota", "entries"])
+    for level in quotas:
+        waiting.add_metric([level.quota, "new"], level.waiting)
+        waiting.add_metric([level.quota, "older"], level.waiting_background)
+    yield waiting
+    for name, (field, text) in QUOTA_COUNTERS.items():
+        counter = CounterMetricFamily(name, text, labels=["quota"])
+        for level in quotas:
+            counter.add_metric([level.quota], getattr(level, field))
+        yield counter
 
 
 def _ledger_families(ledger: list[Ledger]) -> Iterator[Metric]:

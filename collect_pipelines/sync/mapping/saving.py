@@ -17,7 +17,7 @@ from collect_pipelines.store.forms import FormRecord, form_by_id, form_versions
 from collect_pipelines.store.integration_changes import update_integration
 from collect_pipelines.store.integrations import Integration, add_integration, integration_by_id
 from collect_pipelines.sync.mapping.fit import Misfit
-from collect_pipelines.sync.mapping.freezing import keep_earlier_filter
+from collect_pipelines.sync.mapping.freezing import keep_earlier
 from collect_pipelines.sync.mapping.keys import ensure_hash_key
 from collect_pipelines.sync.mapping.model import FrozenMapping, MappingConfig
 from collect_pipelines.sync.mapping.notices import notices
@@ -75,6 +75,7 @@ def create_integration(
     *,
     start: str = "all",
     language: str | None = None,
+    weight: float = 1.0,
     actor: str = "cli",
     finder: Finder = installed_destination,
 ) -> Saved:
@@ -90,7 +91,8 @@ def create_integration(
     if checked.plan.hashes:
         ensure_hash_key(connection, settings, form.organization)
     begin = read_start(start, checked.plan.zone)
-    added = add_integration(connection, form.form_id, name, kind, values, start=begin, language=language, mapping=mapping.document())
+    document = mapping.document()
+    added = add_integration(connection, form.form_id, name, kind, values, start=begin, language=language, mapping=document, weight=weight)
     # Promise 10: names of fields, never what they hold
     detail = {"kind": kind, "form": form.reference, "start": start, "config": sorted(values), "mapping": sorted(added.mapping)}
     record_audit(connection, actor, "integration.add", name, detail)
@@ -106,6 +108,7 @@ def change_integration(
     config: dict[str, Any],
     mapping: MappingConfig,
     language: str | None,
+    weight: float | None = None,
     actor: str = "cli",
     finder: Finder = installed_destination,
 ) -> Saved:
@@ -120,9 +123,11 @@ def change_integration(
     _check_config(finder(integration.kind), values, checked.plan, form)
     if checked.plan.hashes:
         ensure_hash_key(connection, settings, integration.organization)
-    keep_earlier_filter(connection, integration, mapping.filter)
-    changed = update_integration(connection, integration.integration_id, config=values, mapping=mapping.document(), language=language)
-    detail = {"config": sorted(values), "mapping": sorted(changed.mapping)}
+    keep_earlier(connection, integration, mapping)
+    document = mapping.document()
+    changed = update_integration(connection, integration.integration_id, config=values, mapping=document, language=language, weight=weight)
+    detail: dict[str, Any] = {"config": sorted(values), "mapping": sorted(changed.mapping)}
+    detail |= {} if weight is None else {"weight": weight}
     record_audit(connection, actor, "integration.set", integration.name, detail)
     return Saved(changed, checked.notices)
 
