@@ -114,7 +114,7 @@ def test_a_drain_run_killed_in_the_middle_loses_no_row_and_writes_none_twice(sta
 
 def delivered(stack: Stack) -> int:
     """How far the slower destination has come."""
-    return min((row["delivered"] for row in stack.ledger("comma").values()), default=0)
+    return min((accepted - waiting for accepted, waiting in stack.entries("comma")), default=0)
 
 
 def test_the_story_of_a_response_names_every_batch_it_travelled_in(stack: Stack) -> None:

@@ -26,45 +26,6 @@ def test_the_demo_shows_its_first_response_in_a_sheet_and_in_duckdb(folder: Path
     print(f"first response visible after {seconds}")
 
 
-def test_whatever_ends_it_no_process_is_left_and_the_next_start_finds_the_data(folder: Path) -> None:
-    product = Stack(folder)
-    product.start()
-    key = product.collect_json("keys", "create", "app", "--scope", "ingest", "--scope", "read")["key"]
-    form = product.folder / "visit.yaml"
-    form.write_text("form: visit\ntitle: Visit\nquestions:\n  - key: name\n    type: text\n    label: Name\n")
-    product.collect("forms", "publish", str(form))
-    headers = {"Authorization": f"Bearer {key}"}
-
-    for number, ending in enumerate([signal.SIGTERM, signal.SIGKILL, signal.SIGINT]):
-        if number:
-            product.start()
-        document = {"id": f"r-{number}", "answers": {"name": f"visitor {number}"}}
-        sent = httpx.post(f"{product.ingest}/v1/forms/visit/responses", json=document, headers=headers)
-        assert sent.status_code == 201, sent.text
-        for earlier in range(number + 1):
-            found = httpx.get(f"{product.ingest}/v1/responses/r-{earlier}", headers=headers)
-            assert found.json()["answers"] == {"name": f"visitor {earlier}"}
-        children = product.processes()
-
-        code = product.stop(ending)
-
-        assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0), product.told()
-        if ending is not signal.SIGKILL:  # else the next start waits by itself for what is left
-            wait_for_the_end(children)
-
-
-def wait_for_the_end(processes: list[psutil.Process]) -> None:
-    """None of them is left."""
-    eventually(lambda: not any(alive(one) for one in processes), 30, lambda: str([one for one in processes if alive(one)]))
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(folder: Path) -> None:
     product = Stack(folder)
     with socket.socket() as taken:
@@ -98,3 +59,41 @@ def test_a_child_that_dies_is_started_again(stack: Stack) -> None:
 
     eventually(lambda: not alive(ingest), 10)
     eventually(lambda: answers(f"{stack.ingest}/readyz"), 60, stack.told)
+
+
+def test_whatever_ends_it_no_process_is_left_and_the_next_start_finds_the_data(stack: Stack) -> None:
+    # The last test of the file, for it ends what the others use.
+    key = stack.collect_json("keys", "create", "app", "--scope", "ingest", "--scope", "read")["key"]
+    form = stack.folder / "visit.yaml"
+    form.write_text("form: visit\ntitle: Visit\nquestions:\n  - key: name\n    type: text\n    label: Name\n")
+    stack.collect("forms", "publish", str(form))
+    headers = {"Authorization": f"Bearer {key}"}
+
+    for number, ending in enumerate([signal.SIGTERM, signal.SIGKILL, signal.SIGINT]):
+        if number:
+            stack.start()
+        document = {"id": f"r-{number}", "answers": {"name": f"visitor {number}"}}
+        sent = httpx.post(f"{stack.ingest}/v1/forms/visit/responses", json=document, headers=headers)
+        assert sent.status_code == 201, sent.text
+        for earlier in range(number + 1):
+            found = httpx.get(f"{stack.ingest}/v1/responses/r-{earlier}", headers=headers)
+            assert found.json()["answers"] == {"name": f"visitor {earlier}"}
+        children = stack.processes()
+
+        code = stack.stop(ending)
+
+        assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0), stack.told()
+        if ending is not signal.SIGKILL:  # else the next start waits by itself for what is left
+            wait_for_the_end(children)
+
+
+def wait_for_the_end(processes: list[psutil.Process]) -> None:
+    """None of them is left."""
+    eventually(lambda: not any(alive(one) for one in processes), 30, lambda: str([one for one in processes if alive(one)]))
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
