@@ -172,6 +172,12 @@ class Persons:
             person.duplicate_tab(tab.title, title)
             self.copies[person.tab_id(title)] = person.values(title)
 
+    def delete_side_tab(self, person: People, tab: Tab, number: int) -> None:
+        """Deletes a tab beside the responses: the hidden one, or the list of spreadsheets."""
+        besides = [one for one in person.workbook.ordered() if one.tab_id not in self.copies and one.tab_id != tab.tab_id]
+        if besides:
+            person.delete_tab(besides[number % len(besides)].title)
+
     def _own_column(self, person: People, tab: Tab) -> int:
         header = tab.row_cells(0)
         for place in range(len(header)):
@@ -203,4 +209,5 @@ ACTIONS: dict[str, Callable[[Persons, People, Tab, int], None]] = {
     "delete a column": Persons.delete_column,
     "paint": Persons.paint,
     "copy the tab": Persons.copy_tab,
+    "delete a side tab": Persons.delete_side_tab,
 }

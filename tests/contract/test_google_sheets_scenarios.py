@@ -115,6 +115,20 @@ def test_marks_that_are_gone_already_hold_up_nothing(story: Story, server: Runni
         server.switches.missing_metadata_is_error = False
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_edit_that_lands_late_finds_no_row_to_undo_a_newer_one(story: Story, server: RunningServer, missing: bool) -> None:
+    server.switches.missing_metadata_is_error = missing
+    try:
+        story.edit(0)
+        # The write of the edit, and the call after it that would delete the marks of the first: some marks are there, others not yet.
+        story.fault("late, and an error", skip=1, times=2)
+        assert not story.deliver() and not story.deliver()
+        story.edit(0)
+        story.finish()
+    finally:
+        server.switches.missing_metadata_is_error = False
+
+
 def test_new_questions_mid_stream_while_answers_are_lost(story: Story) -> None:
     for name in ("cut after", "late", "503 before"):
         story.ask()

@@ -19,29 +19,52 @@ def update(book: Book, requests: Sequence[Json], now: float) -> Layouts:
     Carries out the requests or none, in one call with the deletions that are due and the book's rider; returns where our columns
     stood then.
 
-    Raises BadRequest when one of `requests` is refused.
+    Raises BadRequest when one of `requests` is refused. What else is refused is left out and the call repeated: nothing was applied.
     """
     memory = book.memory
-    markers, groups = memory.expired_markers(now), list(memory.anchors)
-    deletions = [_deletion({"metadataId": number}) for number in markers]
-    deletions += [_deletion({"metadataKey": ANCHOR, "metadataValue": str(group)}) for group in groups]
+    groups, markers = list(memory.anchors), memory.expired_markers(now)
     rider, book.rider = book.rider, None
-    along = rider.requests if rider else ()
-    try:
-        replies = book.api.update(book.spreadsheet, [*requests, *along, *deletions, book.layout_question()])
-    except (BadRequest, Placed) as refusal:
-        if refusal.index is None or refusal.index < len(requests):
-            raise
-        # a tab beside ours may be gone; and whether deleting a mark that is gone is an error is not documented. Nothing was applied
-        replies = book.api.update(book.spreadsheet, [*requests, book.layout_question()])
-        if rider and refusal.index < len(requests) + len(along):
-            rider.refused()
-    else:
-        if rider:
-            rider.landed()
+    while True:
+        along = rider.requests if rider else ()
+        deletions = [*map(_of_group, groups), *map(_of_marker, markers)]
+        try:
+            replies = book.api.update(book.spreadsheet, [*requests, *along, *deletions, book.layout_question()])
+            break
+        except (BadRequest, Placed) as refusal:
+            place = -1 if refusal.index is None else refusal.index - len(requests)
+            if not 0 <= place < len(along) + len(deletions):
+                raise
+            if rider and place < len(along):
+                rider.refused()  # a tab beside ours may be gone
+                rider = None
+            elif isinstance(refusal, Placed):
+                raise
+            else:
+                _leave_out(book, groups, markers, place - len(along))
+    if rider:
+        rider.landed()
+    # Promise 6: forgotten only when it is surely deleted; a late copy of an edit must find no anchor
     memory.forget_markers(markers)
     memory.anchors = [group for group in memory.anchors if group not in groups]
     return book.layout_answer(replies)
+
+
+def _leave_out(book: Book, groups: list[int], markers: list[int], place: int) -> None:
+    """The mark whose deletion was refused is gone: whether that is an error at Google is not documented."""
+    if place < len(groups):
+        book.memory.anchors = [group for group in book.memory.anchors if group != groups[place]]
+        del groups[place]
+        return
+    book.memory.forget_markers([markers[place - len(groups)]])
+    markers.clear()  # if one is gone, all may be: the others are tried with the next write, instead of one call for each now
+
+
+def _of_marker(number: int) -> Json:
+    return _deletion({"metadataId": number})
+
+
+def _of_group(group: int) -> Json:
+    return _deletion({"metadataKey": ANCHOR, "metadataValue": str(group)})
 
 
 def _deletion(lookup: Json) -> Json:
