@@ -85,7 +85,7 @@ class Batch:
     """IANA name: where moments are shown to people."""
     purpose: Purpose = "live"
     known: frozenset[str] = frozenset()
-    """Responses of the batch of which an earlier revision was delivered: a row for each of them was there once."""
+    """Responses of the batch of which an earlier revision was delivered, so that a row was there once; for kinds that ask (`asks_known`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +321,8 @@ class Destination(ABC):
     True: effects are keyed by response, so that a response that comes again in another batch has no second effect. A batch of
     uncertain outcome may then be sent in other pieces; otherwise only exactly as it was.
     """
+    asks_known: ClassVar[bool] = False
+    """True: `Batch.known` is filled in, at the cost of a look into the log for batches with edits."""
     values: ClassVar[Literal["display", "typed"]] = "typed"
     """`display`: what people read (labels, joined choices). `typed`: what machines read (codes, lists, timestamps)."""
     max_rows: ClassVar[int] = 1000

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from collect_pipelines.store.log import copied_entries
 from collect_pipelines.store.tables import dead_letter
 
-__all__ = ["earlier_entries", "lettered_positions"]
+__all__ = ["earlier_entries", "lettered_positions", "undelivered_positions"]
 
 
 def earlier_entries(
@@ -25,3 +25,10 @@ def lettered_positions(connection: Connection, integration_id: int, positions: S
     """Those of the positions that the integration could not deliver, whatever was decided about them since."""
     query = select(dead_letter.c.position).where(dead_letter.c.integration_id == integration_id, dead_letter.c.position.in_(positions))
     return frozenset(connection.execute(query).scalars())
+
+
+def undelivered_positions(connection: Connection, integration_id: int, positions: Sequence[int]) -> frozenset[int]:
+    """Those of the positions that the integration could not deliver, and did not deliver since."""
+    letter = dead_letter.c
+    query = select(letter.position).where(letter.integration_id == integration_id, letter.position.in_(positions))
+    return frozenset(connection.execute(query.where(letter.state != "redelivered")).scalars())

@@ -422,3 +422,47 @@ def test_whatever_is_written_edited_held_and_deleted_the_destination_ends_with_w
             assert standing.pop(response)
     assert standing == passing
     assert "pending" not in it.accounted()
+
+
+def test_a_destination_that_asks_is_told_of_which_responses_it_had_an_earlier_revision(database: Database, folder: Path) -> None:
+    told: list[frozenset[str]] = []
+
+    def note(batch: Batch) -> Delivery:
+        told.append(batch.known)
+        refused = Outcome.refused("No such row.")
+        outcomes = tuple(
+            refused if (response, revision) == ("refused", 1) else Outcome.delivered()
+            for response, revision in batch.frame.select("_response_id", "_revision").iter_rows()
+        )
+        return Delivery(outcomes)
+
+    asking = type("Asking", (Keyed,), {"before": staticmethod(note), "asks_known": True})
+    it = scene(database, folder, mapping=ADULTS)
+    send(it, ("stays", 30), ("enters", 3), ("deleted", 50), ("refused", 60))
+    deliver(it, asking)
+    send(it, ("stays", 31, 1), ("enters", 30, 1), ("deleted", None, 1), ("refused", 61, 1), ("new", 40))
+    deliver(it, asking)
+    send(it, ("stays", 32, 2), ("new", 41, 1), ("refused", 62, 2))
+    deliver(it, asking)
+
+    assert told == [frozenset(), {"stays", "deleted"}, {"stays", "new", "refused"}]
+
+
+def test_an_edit_of_a_response_from_before_the_start_is_of_one_that_was_never_there(database: Database, folder: Path) -> None:
+    told: list[frozenset[str]] = []
+
+    def note(batch: Batch) -> None:
+        told.append(batch.known)
+
+    asking = type("Asking", (Keyed,), {"before": staticmethod(note), "asks_known": True})
+    it = scene(database, folder)
+    send(it, ("old", 30), ("new", 31))
+    it.validate()
+    with database.begin() as connection:
+        counts = "cursor = 1, filtered = 1, start_position = 1"
+        connection.execute(text(f"update collect.integration set {counts} where integration_id = {it.integration_id}"))  # noqa: S608 - a number
+    deliver(it, asking)
+    send(it, ("old", 32, 1), ("new", 33, 1))
+    deliver(it, asking)
+
+    assert told == [frozenset(), {"new"}]

@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from collect_pipelines.destinations.google_sheets.content.parts import Part, parts
 from collect_pipelines.destinations.google_sheets.content.tables import Row, Table, marks_of
 from collect_pipelines.destinations.google_sheets.editing.editor import Editor, Found
+from collect_pipelines.destinations.google_sheets.editing.removing import remove
 from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.landing.appending import Appender
 from collect_pipelines.destinations.google_sheets.landing.refusals import Refusals
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.tab.state import State, tell_state
+from collect_pipelines.destinations.google_sheets.tab.told import edits_left_out
 from collect_pipelines.destinations.google_sheets.wire.problems import FileFull
 from collect_pipelines.destinations.interface import Batch, Notice, Outcome
 from collect_pipelines.errors import Refused
 
-__all__ = ["Writing"]
+__all__ = ["DeletedRows", "Writing"]
+
+DeletedRows = Literal["respect", "refill", "report"]
 
 COLUMNS_ONLY = 0  # number of the part that has no rows
 
@@ -45,6 +50,8 @@ class Writing:
     """The main one first."""
     batch: Batch
     now: Callable[[], float]
+    deleted_rows: DeletedRows = "respect"
+    """What becomes of an edit whose row a person deleted."""
     _pages: dict[str, Page] = field(default_factory=dict)
 
     def write(self) -> tuple[Outcome, ...]:
@@ -57,18 +64,20 @@ class Writing:
         self.shelf.api.http.tokens.reserve(reads=5 if changes else 1, writes=3 if changes else 1)
         standing = self._standing() if changes else []
         refusals = Refusals(len(self.tables[0].rows))
+        gone = self._left_deleted(standing, refusals) if changes else frozenset()
         for number, part in enumerate(parts(self.tables), 1):
-            self._append(number, self._new(part, standing), refusals)
+            self._append(number, self._new(part, standing, gone), refusals)
         for page in self._pages.values():
             page.appender.finish()
         for one in standing:
             self._edit(one, refusals)
+        self._count(gone)
         self.shelf.link()
         return refusals.outcomes(marks_of(self.batch))
 
     def notices(self) -> tuple[Notice, ...]:
         """What a person should know although the batch is written."""
-        return tuple(self.shelf.notices())
+        return (*self.shelf.notices(), *edits_left_out(self.shelf.books))
 
     def _append(self, number: int, rows: Part, refusals: Refusals) -> None:
         place = (self.batch.batch_no, number)
@@ -100,7 +109,7 @@ class Writing:
 
     def _page(self, book: Book) -> Page:
         if book.spreadsheet not in self._pages:
-            book.prepare(self.tables, own_file_title=self.shelf.own_title(book))
+            book.prepare(self.tables, self.now(), own_file_title=self.shelf.own_title(book))
             book.require_unique_ids()
             self._pages[book.spreadsheet] = Page(Appender(book, self.tables, self.batch, self.now), book.layouts())
         return self._pages[book.spreadsheet]
@@ -121,13 +130,34 @@ class Writing:
                 break
         return standing
 
-    def _new(self, part: Part, standing: Sequence[Standing]) -> Part:
+    def _left_deleted(self, standing: Sequence[Standing], refusals: Refusals) -> frozenset[str]:
+        """The responses whose rows were deleted by a person and stay so; with what is told of them."""
+        # who sends something once more wants it to be there
+        if self.deleted_rows == "refill" or self.batch.purpose in ("retry", "replay"):
+            return frozenset()
+        there = {key for one in standing if one.editor.table is self.tables[0] for key in one.found.places}
+        gone = [row for row in self.tables[0].rows if not (row.fresh or row.deleted) and row.response_id in self.batch.known]
+        gone = [row for row in gone if row.key not in there]
+        reason = "A person deleted its row in the spreadsheet."
+        refusals.note(gone, Outcome.skipped(reason) if self.deleted_rows == "respect" else Outcome.refused(reason))
+        return frozenset(row.response_id for row in gone)
+
+    def _count(self, gone: frozenset[str]) -> None:
+        if gone:
+            book = self.shelf.books[-1]
+            book.memory.left_deleted += len(gone)
+            book.save()
+
+    def _new(self, part: Part, standing: Sequence[Standing], gone: frozenset[str]) -> Part:
         """The rows of the part that are to be appended."""
         there = {table.name: set[str]() for table in self.tables}
         for one in standing:
             there[one.editor.table.name].update(one.found.places)
-        new = {name: [row for row in rows if row.fresh or (not row.deleted and row.key not in there[name])] for name, rows in part.items()}
+        new = {name: [row for row in rows if self._is_new(row, there[name], gone)] for name, rows in part.items()}
         return {name: rows for name, rows in new.items() if rows}
+
+    def _is_new(self, row: Row, there: set[str], gone: frozenset[str]) -> bool:
+        return row.fresh or not (row.deleted or row.key in there or row.response_id in gone)
 
     def _edit(self, standing: Standing, refusals: Refusals) -> None:
         """Writes over what stands there, where it is older."""
@@ -138,8 +168,11 @@ class Writing:
         edits: dict[int, Row] = {place.index: row for place, row in known if place.revision < row.revision + anew}
         if not edits:
             return
+        away = {index: row for index, row in edits.items() if row.deleted and self.batch.on_delete == "delete"}
+        edits = {index: row for index, row in edits.items() if index not in away}
         page = self._page(standing.editor.book)
         if page.appender.new_columns(page.layouts):
             page.layouts = page.appender.append(COLUMNS_ONLY, {}, page.layouts)
-        with refusals.of(list(edits.values())):
+        with refusals.of([*edits.values(), *away.values()]):
             standing.editor.edit(edits, found.width, anew=anew)
+            remove(standing.editor.book, standing.editor.tab, away, self.now)

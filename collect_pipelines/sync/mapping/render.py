@@ -21,7 +21,7 @@ from collect_pipelines.sync.mapping.keys import hash_key
 from collect_pipelines.sync.mapping.masks import Masks
 from collect_pipelines.sync.mapping.model import RESPONDENT, FrozenMapping
 from collect_pipelines.sync.mapping.plan import Plan
-from collect_pipelines.sync.mapping.selection import select
+from collect_pipelines.sync.mapping.selection import known_responses, select
 from collect_pipelines.sync.membership import Membership
 from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.rendering import digest_of, rendered_rows
@@ -52,6 +52,8 @@ class Rendered:
     plan: Plan
     entries: pl.DataFrame
     """What the rows were chosen from, as the log has it: not for the destination."""
+    known: frozenset[str] = frozenset()
+    """Responses of which the destination was sent an earlier revision, for kinds that ask."""
 
     def batch(self, integration: Integration, form: FormRecord, piece: Piece, batch_no: int, attempt: int = 1) -> Batch:
         """The batch as the destination gets it."""
@@ -72,6 +74,7 @@ class Rendered:
             language=language,
             time_zone=self.plan.zone,
             purpose=piece.purpose,
+            known=self.known,
         )
 
 
@@ -110,7 +113,9 @@ def rendered(
     rows = select(connection, integration, plan, piece, entries)
     masks = Masks(hash_key(connection, settings, integration.organization) if plan.hashes else b"", plan.zone)
     frame = render_rows(rows, plan, masks)
-    return Rendered(Membership(piece, entries, rows, plan.append_only), plan.columns, frame, digest_of(frame), plan, entries)
+    ask = destination.asks_known and not plan.append_only
+    known = known_responses(connection, integration, plan, piece, rows) if ask else frozenset[str]()
+    return Rendered(Membership(piece, entries, rows, plan.append_only), plan.columns, frame, digest_of(frame), plan, entries, known)
 
 
 def render_rows(rows: pl.DataFrame, plan: Plan, masks: Masks) -> pl.DataFrame:

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import Connection
 
-from collect_pipelines.store.earlier import earlier_entries, lettered_positions
+from collect_pipelines.store.backfill_records import unsent
+from collect_pipelines.store.earlier import earlier_entries, lettered_positions, undelivered_positions
 from collect_pipelines.store.integrations import Integration
+from collect_pipelines.store.stretches import Stretch
 from collect_pipelines.sync.entries import newest, text_frame
 from collect_pipelines.sync.mapping.filtering import Filter
 from collect_pipelines.sync.mapping.plan import Plan
 from collect_pipelines.sync.pieces import Piece
 from collect_pipelines.sync.supersession import current_entries
 
-__all__ = ["select"]
+__all__ = ["known_responses", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,34 @@ def select(connection: Connection, integration: Integration, plan: Plan, piece: 
     return kept.filter(pl.col("_operation").is_not_null())
 
 
+def known_responses(connection: Connection, integration: Integration, plan: Plan, piece: Piece, rows: pl.DataFrame) -> frozenset[str]:
+    """
+    The responses of these rows of which the destination was sent an earlier revision that stands: so a row was there once.
+
+    rows: what `select` chose. The same for a batch that is resumed, as long as the cursor stands.
+    """
+    past = _past(connection, integration, plan, rows.filter(pl.col("_revision") > 1).select("_position", "_response_id", "_operation"))
+    if not past:
+        return frozenset()
+    never = unsent(connection, integration.integration_id)
+    positions = [one.position for revisions in past.values() for one in revisions]
+    never += [(one, one) for one in undelivered_positions(connection, integration.integration_id, positions)]
+    before = {response: position for position, response in rows.select("_position", "_response_id").iter_rows()}
+    return frozenset(
+        response for response, revisions in past.items() if _stood(revisions, before[response], integration.cursor, piece, never)
+    )
+
+
+def _stood(past: Sequence[_Past], position: int, cursor: int, piece: Piece, never: Sequence[Stretch]) -> bool:
+    """Whether the newest revision before this position that was sent is one with a row."""
+    for one in past:
+        if one.position >= position or one.position > cursor or (piece.purpose == "backfill" and one.position >= piece.from_position):
+            continue
+        if one.passed and not any(first <= one.position <= last for first, last in never):
+            return not one.deleted
+    return False
+
+
 def _operations(
     connection: Connection, integration: Integration, plan: Plan, piece: Piece, candidates: pl.DataFrame, passes: pl.Series
 ) -> list[str | None]:
@@ -63,14 +93,14 @@ def _past(connection: Connection, integration: Integration, plan: Plan, candidat
     """Earlier revisions of these responses, newest first; of what could not be delivered only those that may have been."""
     if not candidates.height:
         return {}
-    assert plan.filter is not None
-    filters = [plan.filter, *(plan.earlier or ())]
+    filters = [one for one in (plan.filter, *(plan.earlier or ())) if one is not None]
     columns = list({column.name: column for one in filters for column in one.columns.values()}.values())
     before: int = candidates["_position"].max()  # type: ignore[assignment]  # there is one
     responses = candidates["_response_id"].unique().to_list()
     csv = earlier_entries(connection, integration.form_id, responses, before, [column.keys for column in columns])
     entries = text_frame(csv, columns)
-    passed = pl.Series([True] * entries.height, dtype=pl.Boolean) if plan.earlier is None else _any(filters, entries)
+    everything = plan.earlier is None or plan.filter is None
+    passed = pl.Series([True] * entries.height, dtype=pl.Boolean) if everything else _any(filters, entries)
     lettered = lettered_positions(connection, integration.integration_id, entries["_position"].to_list())
     past: dict[str, list[_Past]] = {}
     rows = zip(entries.select("_position", "_response_id", "_operation").iter_rows(), passed.to_list(), strict=True)

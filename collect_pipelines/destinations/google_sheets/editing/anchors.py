@@ -13,7 +13,7 @@ from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
 from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 
-__all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "hold", "look", "standing", "write"]
+__all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "hold", "look", "row_places", "standing", "write"]
 
 ANCHORS_AT_ONCE = 500  # rows: their marks take 4,000 of the 30,000 characters a tab has
 ANCHOR_BASE = 2**30  # anchors live above every id of the sequence, so a stray one never meets a marker
@@ -90,6 +90,14 @@ def standing(book: Book, tab: Tab, held: Standing) -> Standing:
         if one["metadataKey"] == ANCHOR
     }
     return Standing(held.group, book.layouts_in(entries)[tab.name], origins)
+
+
+def row_places(book: Book, tab: Tab, group: int) -> dict[int, int]:
+    """Where the rows of a group stand now, by anchor."""
+    location = {"sheetId": tab.number}
+    lookup = {"metadataKey": ANCHOR, "metadataValue": str(group), "locationType": "ROW", "metadataLocation": location}
+    found = book.api.search(book.spreadsheet, {"developerMetadataLookup": lookup})
+    return {one["metadataId"]: one["location"]["dimensionRange"].get("startIndex", 0) for one in found}
 
 
 def look(tab: Tab, rows: Sequence[Held]) -> None:

@@ -1,4 +1,4 @@
-"""What Google refused of one batch, while the rest of it is in the sheet."""
+"""What became of the entries of one batch that are not in the sheet, while the rest of it is."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ __all__ = ["Refusals"]
 
 
 class Refusals:
-    """The entries of a batch of `entries` entries that were refused so far, and why."""
+    """The entries of a batch of `entries` entries that were refused or left out so far, and why."""
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
-        self._reasons: dict[Mark, str] = {}
+        self._outcomes: dict[Mark, Outcome] = {}
 
     @contextmanager
     def of(self, rows: Sequence[Row]) -> Iterator[None]:
@@ -23,14 +23,16 @@ class Refusals:
         try:
             yield
         except Refused as refusal:
-            self._reasons |= {row.response_mark: refusal.message for row in rows}
-            if not rows or len(self._reasons) == self._entries:
+            self.note(rows, Outcome.refused(refusal.message))
+            if not rows or len(self._outcomes) == self._entries:
                 raise
+
+    def note(self, rows: Sequence[Row], outcome: Outcome) -> None:
+        """These rows are not written, and this is why."""
+        self._outcomes |= {row.response_mark: outcome for row in rows}
 
     def outcomes(self, marks: Sequence[Mark]) -> tuple[Outcome, ...]:
         """One outcome per row of the batch, given as `Row.response_mark`."""
         # Promise 4: what is in the sheet counts as delivered, whatever became of the other requests of its batch
-        delivered, reasons = Outcome.delivered(), self._reasons
-        if not reasons:
-            return (delivered,) * len(marks)
-        return tuple(Outcome.refused(reasons[mark]) if mark in reasons else delivered for mark in marks)
+        delivered, told = Outcome.delivered(), self._outcomes
+        return tuple(told.get(mark, delivered) for mark in marks) if told else (delivered,) * len(marks)

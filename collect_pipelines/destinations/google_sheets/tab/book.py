@@ -7,7 +7,7 @@ from typing import Any
 from collect_pipelines.destinations.google_sheets.content.parts import Part
 from collect_pipelines.destinations.google_sheets.content.tables import ID, MAIN, Table
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Memory, Numbers, knows_unique, remember_unique
-from collect_pipelines.destinations.google_sheets.tab.tab import OWN, Tab, layout_of, sanitized
+from collect_pipelines.destinations.google_sheets.tab.tab import GRID_ROWS, OWN, Tab, layout_of, sanitized
 from collect_pipelines.destinations.google_sheets.wire.calls import Api
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, ids_repeat
 from collect_pipelines.destinations.interface import Context
@@ -67,11 +67,15 @@ class Book:
         """The tabs that were made, the main one first."""
         return [self.tab(name) for name, one in self.memory.tabs.items() if one.ready]
 
-    def prepare(self, tables: Sequence[Table], *, own_file_title: str | None = None) -> None:
+    def prepare(self, tables: Sequence[Table], now: float, *, own_file_title: str | None = None) -> None:
         """Makes the tabs that are missing; can be repeated after a crash at any point. See Tab.prepare."""
         for table in tables:
             own = own_file_title if table.name == MAIN else None
-            self.tab(table.name).prepare(sanitized(table.title), table.columns, own_file_title=own)
+            cells = self.tab(table.name).prepare(sanitized(table.title), table.columns, own_file_title=own)
+            if cells is not None and own is None:
+                self._seen(cells, now)
+            elif cells is not None:
+                self._seen(GRID_ROWS * len(table.columns), now)  # the empty first tab is gone
 
     def require_unique_ids(self) -> None:
         """Sees once that the server refuses a metadata id that exists: without it a resent batch would be written twice."""
@@ -135,8 +139,7 @@ class Book:
         """Looks how many cells the spreadsheet has, all tabs together. Saved with the next batch."""
         grids = self.api.spreadsheet(self.spreadsheet, SIZE_FIELDS).get("sheets", [])
         sizes = {one["properties"].get("sheetId", 0): one["properties"].get("gridProperties", {}) for one in grids}
-        self.memory.cells = sum(one.get("rowCount", 0) * one.get("columnCount", 0) for one in sizes.values())
-        self.memory.cells_seen, self.memory.looked_at = self.memory.cells, now
+        self._seen(sum(one.get("rowCount", 0) * one.get("columnCount", 0) for one in sizes.values()), now)
         for tab in self.ready:
             tab.memory.width = sizes.get(tab.number, {}).get("columnCount", 0)
 
@@ -144,6 +147,10 @@ class Book:
         """The cells that the rows add, about."""
         kept = {name: self.memory.tab(name) for name in rows}
         return sum(len(some) * max(kept[name].width, len(kept[name].bound)) for name, some in rows.items())
+
+    def _seen(self, cells: int, now: float) -> None:
+        self.memory.cells = self.memory.cells_seen = cells
+        self.memory.looked_at = now
 
     def is_ours(self, number: int, key: str, value: str) -> bool:
         """Whether the metadata of an id is what we would have written: an id taken by somebody else is never taken for success."""

@@ -51,6 +51,8 @@ class Memory:
     """Groups of temporary row marks to remove with the next write."""
     truncated: int = 0
     """Cells cut at Google's limit so far."""
+    left_deleted: int = 0
+    """Edits that were not written, because a person had deleted the row."""
     cells: int = 0
     """Cells the spreadsheet has, about: as many as we saw, and what we added since."""
     cells_seen: int = 0

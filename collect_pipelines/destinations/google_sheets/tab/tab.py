@@ -44,14 +44,15 @@ class Tab:
         """Its sheet id."""
         return self.memory.tab
 
-    def prepare(self, title: str, columns: Sequence[SheetColumn], *, own_file_title: str | None) -> None:
+    def prepare(self, title: str, columns: Sequence[SheetColumn], *, own_file_title: str | None) -> int | None:
         """
         Makes the tab unless it was made before; can be repeated after a crash at any point.
 
-        own_file_title: title for a spreadsheet that we created: its empty first tab is removed too.
+        own_file_title: title for a spreadsheet that we created: its empty first tab is removed too. Returns how many cells the
+        spreadsheet has, if it looked; those of an empty first tab that was removed count.
         """
         if self.memory.ready:
-            return
+            return None
         if not self.memory.tab:
             self.memory.tab = self.numbers.tab(self.name)
             self.save()  # the token must be known before it is written into the sheet
@@ -65,6 +66,8 @@ class Tab:
         self.memory.layout = {column.name: place for place, column in enumerate(columns)}
         self.memory.ready = True
         self.save()
+        grids = [one["properties"].get("gridProperties", {}) for one in tabs]
+        return sum(int(one.get("rowCount", 0)) * int(one.get("columnCount", 0)) for one in grids) + GRID_ROWS * len(columns)
 
     def binding(self, column: SheetColumn, position: int) -> Json:
         """Binds a column to what it holds, for ever."""
