@@ -111,6 +111,7 @@ def connect_account(
     Raises as `check_connection` does, and Conflict when the vault lacks a key that other secrets were sealed with.
     """
     check_connection(connection, organization_id, name, kind)
+    _lock_users(connection, organization_id, name)
     secret = OF_CONNECTION + name
     write_secret(connection, vault, organization_id, secret, credentials)
     values = {"kind": kind, "account": account, "scopes": list(scopes), "secret": secret, "state": "connected", "reason": None}
@@ -174,22 +175,23 @@ def mark_refused(connection: Connection, organization_id: int, name: str, change
 
 def mark_working(connection: Connection, organization_id: int, name: str) -> list[str]:
     """Google accepts the credentials (again); names of the integrations that go on because of it."""
+    _lock_users(connection, organization_id, name)
     place = _named(organization_id, name) & (connected.c.state == "reconnect_needed")
     connection.execute(update(connected).where(place).values(state="connected", reason=None, changed_at=func.clock_timestamp()))
     return resume_users(connection, organization_id, name)
 
 
-def is_refused(connection: Connection, organization_slug: str, names: Sequence[str]) -> bool:
+def is_refused(connection: Connection, integration_id: int, organization_slug: str, names: Sequence[str]) -> bool:
     """
-    Whether one of the connections has to be made anew, or is not there; none can change before this transaction ends.
+    Whether one of the connections has to be made anew, or is not there; asked before the integration is blocked because of it.
 
-    So whoever blocks an integration because of it either sees that it was made anew, or is seen by who makes it anew.
+    Whoever asks either sees that it was made anew, or is seen by who makes it anew: both lock the integration first.
     """
+    connection.execute(select(integration.c.integration_id).where(integration.c.integration_id == integration_id).with_for_update())
     query = (
         select(connected.c.state)
         .join_from(connected, organization)
         .where(organization.c.slug == organization_slug, connected.c.name.in_(names))
-        .with_for_update(read=True, of=connected)
     )
     states = list(connection.execute(query).scalars())
     return len(states) < len(set(names)) or "reconnect_needed" in states
@@ -212,6 +214,12 @@ def resume_users(connection: Connection, organization_id: int, name: str) -> lis
 
 
 _CONNECTIONS = select(connected, organization.c.slug.label("organization")).join_from(connected, organization)
+
+
+def _lock_users(connection: Connection, organization_id: int, name: str) -> None:
+    """Before the connection changes, and always in this order: a worker that is about to block one of them waits, or is waited for."""
+    users = select(integration.c.integration_id).where(_uses(organization_id, name)).order_by(integration.c.integration_id)
+    connection.execute(users.with_for_update())
 
 
 def _named(organization_id: int, name: str) -> ColumnElement[bool]:

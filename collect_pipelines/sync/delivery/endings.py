@@ -185,7 +185,7 @@ def set_blocked(connection: Connection, integration: Integration, lease: Lease, 
 
 def _connected_anew(connection: Connection, integration: Integration) -> bool:
     names = connections_named(json.dumps(integration.config))
-    return bool(names) and not is_refused(connection, integration.organization, names)
+    return bool(names) and not is_refused(connection, integration.integration_id, integration.organization, names)
 
 
 def told_notices(notices: Sequence[Notice]) -> list[StoredNotice]:
