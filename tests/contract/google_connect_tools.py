@@ -74,7 +74,7 @@ class Browser:
     """Keeps cookies, follows nothing by itself."""
 
     it: Installation
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20, verify=False))  # no TLS here; making a context takes 30 ms
     cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
     settings: Mapping[str, Any] = field(default_factory=dict)
 

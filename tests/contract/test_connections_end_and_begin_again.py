@@ -11,14 +11,16 @@ from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy import text
 
 from collect_pipelines.cli.doctor_connections import connection_diagnoses
+from collect_pipelines.destinations.google_sheets import GoogleSheets
 from collect_pipelines.local.sheets.testing import Fault, RunningServer
-from collect_pipelines.store.connections import find_connection, mark_refused
+from collect_pipelines.store.connections import find_connection, is_refused, mark_refused
 from collect_pipelines.store.database import Database
+from collect_pipelines.store.integrations import set_integration_state
 from collect_pipelines.store.organizations import organization_id_of
 from collect_pipelines.sync.deliver import Courier
 from tests.contract.google_connect_tools import Browser, Installation, browser
 from tests.contract.test_local_sheets_browser import ARGUMENTS, CHROMIUM
-from tests.integration.ingest_server import ingest
+from tests.integration.ingest_server import ingest, wait_for
 from tests.integration.sync_tools import Scene, scene
 
 RECONNECT = "google_sheets.reconnect_needed"
@@ -76,6 +78,12 @@ def names(it: Installation, form: Scene) -> list[Any]:
         file = str(connection.execute(query, {"id": form.integration_id}).scalars().first())
     header, *rows = it.google.values(file, "Household")
     return [row[header.index("Name")] for row in rows]
+
+
+def waiting_for_a_lock(it: Installation) -> bool:
+    with it.database.begin() as connection:
+        query = text("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+        return bool(connection.execute(query).scalar())
 
 
 def revoke(it: Installation) -> None:
@@ -193,6 +201,42 @@ def test_a_block_that_comes_after_the_account_was_connected_again_stops_nothing(
     worker.close()
 
     assert (first, state, second) == ("blocked", ("connected", "active"), "delivered")
+
+
+def test_a_block_and_a_new_consent_at_once_agree(it: Installation, person: Browser) -> None:
+    person.connect(it.link())
+    form = sheet(it)
+    link = it.link()
+    with ThreadPoolExecutor(1) as thread:
+        with it.database.begin() as connection:
+            owner = organization_id_of(connection, "default")
+            mark_refused(connection, owner, "field", it.connection().changed_at, "gone")
+        with it.database.begin() as connection:
+            refused = is_refused(connection, form.integration_id, "default", ["field"])
+            again = thread.submit(person.connect, link)
+            wait_for(lambda: waiting_for_a_lock(it), "the new consent did not wait")
+            set_integration_state(connection, form.integration_id, "blocked", "gone", problem=RECONNECT)
+        page = again.result()
+
+    assert refused
+    assert f"What was waiting is sent now: {form.integration.name}." in page.text
+    assert form.integration.state == "active"
+
+
+def test_an_oauth_client_that_google_does_not_take_is_no_reason_to_connect_again(it: Installation, person: Browser) -> None:
+    person.connect(it.link())
+    client = it.folder / "client.json"
+    known = it.google.service.tokens.grants.client.client_id
+    client.write_text(json.dumps({"web": {"client_id": known, "client_secret": "old"}}))
+    settings = it.settings(google_oauth_client=f"file:{client}")
+    form, worker = sheet(it), Courier(it.database, settings, "worker", finder=lambda kind: GoogleSheets)
+    form.create("Asha")
+    outcome = delivered(worker, form)
+    worker.close()
+
+    assert outcome == "blocked"
+    assert (form.integration.problem, it.connection().state) == ("google_sheets.no_credentials", "connected")
+    assert "COLLECT_GOOGLE_OAUTH_CLIENT" in str(form.integration.fix)
 
 
 def test_credentials_that_were_replaced_are_not_marked_as_refused(it: Installation, person: Browser) -> None:

@@ -1,13 +1,20 @@
 """A person connects a Google account: once, in one browser, for one organization, and never by accident."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
 
 from collect_pipelines.errors import Blocked
+from collect_pipelines.ingest.google_connect.desk import PER_MINUTE, GoogleDesk
+from collect_pipelines.ingest.google_connect.steps import show_invitation
+from collect_pipelines.ingest.request import Request
+from collect_pipelines.ingest.threads import StoreThreads
 from collect_pipelines.local.sheets.testing import RunningServer
 from collect_pipelines.store.connection_requests import MOST_OPEN
 from collect_pipelines.store.database import Database
@@ -92,15 +99,13 @@ def test_a_link_works_once_and_looking_at_it_uses_nothing_up(it: Installation, p
     assert pressed.status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("ticket", "status", "said"),
-    [("", 404, "incomplete"), ("short", 404, "incomplete"), ("A" * 43, 404, "not known"), ("A" * 5000, 414, "long")],
-)
-def test_what_is_no_link_is_told(it: Installation, person: Browser, ticket: str, status: int, said: str) -> None:
-    page = person.get(f"{BASE}/google/connect?ticket={ticket}")
+def test_what_is_no_link_is_told(it: Installation, person: Browser) -> None:
+    given = {"": (404, "incomplete"), "short": (404, "incomplete"), "A" * 43: (404, "not known"), "A" * 5000: (414, "too long")}
+    for ticket, (status, said) in given.items():
+        page = person.get(f"{BASE}/google/connect?ticket={ticket}")
 
-    assert page.status_code == status
-    assert said in heading(page)
+        assert page.status_code == status
+        assert said in heading(page)
 
 
 def test_a_link_expires_and_a_newer_one_ends_it(it: Installation, person: Browser) -> None:
@@ -210,6 +215,34 @@ def test_what_is_too_large_is_refused(it: Installation, person: Browser) -> None
     assert heading(person.get(f"{BASE}/google/callback?state=short&code=x")) == "Nothing to connect here"
 
 
+def test_more_people_than_there_are_wait_a_minute(it: Installation, person: Browser) -> None:
+    now = 0.0
+    threads = StoreThreads(it.database.url)
+    desk = GoogleDesk(threads, it.settings(), lambda: now)
+    services, request = SimpleNamespace(google=desk), _request(it.link())
+
+    async def statuses(count: int) -> list[int]:
+        return [(await show_invitation(services, request)).status for _ in range(count)]
+
+    first = asyncio.run(statuses(PER_MINUTE + 1))
+    now = 61.0
+    later = asyncio.run(statuses(1))
+    threads.close()
+
+    assert first == [200] * PER_MINUTE + [429]
+    assert later == [200]
+
+
+def test_a_database_that_is_away_is_told_in_words(it: Installation) -> None:
+    threads = StoreThreads("postgresql://nobody@127.0.0.1:1/none")
+    services = SimpleNamespace(google=GoogleDesk(threads, it.settings()))
+    page = asyncio.run(show_invitation(services, _request(f"{BASE}/google/connect?ticket={'A' * 43}")))
+    threads.close()
+
+    assert page.status == 503
+    assert b"The database or Google can&#x27;t be reached. Nothing was changed." in page.body
+
+
 def test_an_installation_without_a_client_says_so_before_anybody_is_invited(it: Installation) -> None:
     missing = it.folder / "none.json"
     told = CliAt(it, google_oauth_client=f"file:{missing}")("connections", "add", "google", "field")
@@ -276,6 +309,11 @@ def test_a_changed_client_secret_counts_for_accounts_that_are_connected(it: Inst
     assert before.client_secret in secret_text(
         it.database.begin, it.settings(google_oauth_client="env:NOWHERE"), "default", "connection:field"
     )
+
+
+def _request(link: str) -> Request:
+    scope = {"method": "GET", "path": "/google/connect", "query_string": link.partition("?")[2].encode(), "headers": []}
+    return Request(scope, cast(Any, None))
 
 
 class CliAt:
