@@ -12,8 +12,9 @@ from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.landing.appending import Appender
 from collect_pipelines.destinations.google_sheets.landing.refusals import Refusals
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
+from collect_pipelines.destinations.google_sheets.tab.headings import refresh_headers
 from collect_pipelines.destinations.google_sheets.tab.state import State, tell_state
-from collect_pipelines.destinations.google_sheets.tab.told import edits_left_out
+from collect_pipelines.destinations.google_sheets.tab.told import cells_truncated, columns_deleted, edits_left_out
 from collect_pipelines.destinations.google_sheets.wire.problems import FileFull
 from collect_pipelines.destinations.interface import Batch, Notice, Outcome
 from collect_pipelines.errors import Refused
@@ -69,6 +70,8 @@ class Writing:
             self._append(number, self._new(part, standing, gone), refusals)
         for page in self._pages.values():
             page.appender.finish()
+            for table in self.tables:
+                refresh_headers(page.appender.book, table, page.layouts[table.name])
         for one in standing:
             self._edit(one, refusals)
         self._count(gone)
@@ -77,7 +80,8 @@ class Writing:
 
     def notices(self) -> tuple[Notice, ...]:
         """What a person should know although the batch is written."""
-        return (*self.shelf.notices(), *edits_left_out(self.shelf.books))
+        books = self.shelf.books
+        return (*self.shelf.notices(), *columns_deleted(books[-1]), *cells_truncated(books), *edits_left_out(books))
 
     def _append(self, number: int, rows: Part, refusals: Refusals) -> None:
         place = (self.batch.batch_no, number)

@@ -1,12 +1,14 @@
 """From a batch to the tables its spreadsheet holds: one row per response, in columns that are bound to questions for ever."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collect_pipelines.destinations.google_sheets.content.cells import MAX_CELL_UNITS, Cell, as_cell, moment, shortened
-from collect_pipelines.destinations.interface import Batch
+from collect_pipelines.destinations.google_sheets.content.cells import CELL_BYTES, MAX_CELL_UNITS, Cell, as_cell, cell_bytes, moment, shortened
+from collect_pipelines.destinations.google_sheets.content.choices import ChoiceMode, Choices
+from collect_pipelines.destinations.google_sheets.content.headers import header_of, note_of, unlike
+from collect_pipelines.destinations.interface import Batch, Column
 
 __all__ = [
     "ID",
@@ -29,6 +31,11 @@ SUBMITTED, ID, REVISION = "_submitted", "_id", "_revision"
 """Columns of ours besides the questions. Question keys begin with a letter, so the names can't meet."""
 
 UTC = "UTC"
+NUMBERS = ("integer", "rating", "decimal")  # types of questions
+WHEN_NOTE = "When the response came; an edit does not change it."
+ID_NOTE = "Finds the row of a response when it is edited. You may move or hide this column; please do not delete it."
+REVISION_NOTE = "How often the response was written: 1 when it came, more after edits."
+META_CELLS = 3  # of a row, besides the answers
 KEY_CHARACTERS = 24  # of a question key in column metadata: 30,000 characters have to do for all marks of a tab
 
 Mark = tuple[str, int]
@@ -44,6 +51,8 @@ class SheetColumn:
     header: str
     """What is written into the first row when the column is created."""
     note: str = ""
+    text: bool = True
+    """Its cells are texts; else numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class Row:
     truncated: int = 0
     appended: bool = False
     """One of several rows of its response, each a revision."""
+    size: int = 0
+    """About so many bytes of a request, whatever columns are asked for."""
 
     @property
     def mark(self) -> Mark:
@@ -91,24 +102,68 @@ class Table:
         return [column.name for column in self.columns]
 
 
-def tables_of(batch: Batch, *, title: str | None = None) -> tuple[Table, ...]:
+def tables_of(
+    batch: Batch, *, title: str | None = None, choices: ChoiceMode = "joined", kept: Collection[str] = frozenset()
+) -> tuple[Table, ...]:
     """
     The tables of the batch, the main one first; the same for the same batch, however often it is asked.
 
-    title: of the main table's tab; None: that of the form.
+    title: of the main table's tab; None: that of the form. choices: how several choices are shown. kept: names of columns that were
+    made before; they are written whatever is asked for, so that none of them goes stale.
     """
-    return (Table(MAIN, title or batch.form_title, _columns(batch), _rows(batch)),)
+    shown = [_Answer(batch, column, choices, kept) for column in batch.columns]
+    return (Table(MAIN, title or batch.form_title, _columns(batch, shown), _rows(batch, shown)),)
 
 
-def _columns(batch: Batch) -> tuple[SheetColumn, ...]:
+class _Answer:
+    """What becomes of the answers to one question: a column, or several."""
+
+    def __init__(self, batch: Batch, column: Column, choices: ChoiceMode, kept: Collection[str]) -> None:
+        self._several = Choices(column.question, batch.language, batch.labels) if column.type == "select_multiple" else None
+        whole = _answer_column(column, batch.language)
+        candidates = [whole] if self._several is None else [whole, *_choice_columns(column, whole, self._several)]
+        # own words have a column where they are allowed, or where there are some
+        strange = self._several is not None and any(self._cells(value)[-1] is not None for value in batch.frame[column.name].to_list())
+        by_choice = choices != "joined"
+        wanted = [self._several is None or choices != "columns", *(by_choice for _ in candidates[1:])]
+        if self._several is not None:
+            wanted[-1] = by_choice and (column.question.other or strange)
+        self._used = [place for place, one in enumerate(candidates) if wanted[place] or one.name in kept]
+        self.columns = [candidates[place] for place in self._used]
+
+    def cells(self, value: Any) -> list[Cell]:
+        """One per column."""
+        if self._several is None:
+            return [as_cell(value)]
+        found = self._cells(value)
+        return [found[place] for place in self._used]
+
+    def _cells(self, value: Any) -> list[Cell]:
+        assert self._several is not None
+        if not isinstance(value, list):
+            return [as_cell(value), *(None for _ in self._several.question.choices), None]
+        return [self._several.joined(value), *self._several.marks(value)]
+
+
+def _choice_columns(column: Column, whole: SheetColumn, several: Choices) -> Iterator[SheetColumn]:
+    """A column per choice, and one for what is none of them."""
+    for one in column.question.choices:
+        yield SheetColumn(bound_name(f"{column.key}={one.code}"), f"{whole.header}: {several.name(one.code)}", whole.note, text=False)
+    yield SheetColumn(bound_name(f"{column.key}="), f"{whole.header}: other", whole.note)
+
+
+def _columns(batch: Batch, shown: Sequence[_Answer]) -> tuple[SheetColumn, ...]:
     """Our columns in the order they are created: when, the answers, then what finds the row again."""
-    headers = _unlike([f"Submitted ({batch.time_zone})", *(column.label or column.key for column in batch.columns), "_id", "_revision"])
-    names = [submitted_name(batch.time_zone), *(bound_name(column.key) for column in batch.columns), ID, REVISION]
-    notes = {
-        ID: "Finds the row of a response when it is edited. You may move or hide this column; please do not delete it.",
-        REVISION: "How often the response was written: 1 when it came, more after edits.",
-    }
-    return tuple(SheetColumn(name, header, notes.get(name, "")) for name, header in zip(names, headers, strict=True))
+    answers = [column for one in shown for column in one.columns]
+    when = SheetColumn(submitted_name(batch.time_zone), f"Submitted ({batch.time_zone})", WHEN_NOTE)
+    columns = [when, *answers, SheetColumn(ID, "_id", ID_NOTE), SheetColumn(REVISION, "_revision", REVISION_NOTE, text=False)]
+    headers = unlike([column.header for column in columns])
+    return tuple(replace(column, header=header) for column, header in zip(columns, headers, strict=True))
+
+
+def _answer_column(column: Column, language: str | None) -> SheetColumn:
+    numeric = column.type in NUMBERS
+    return SheetColumn(bound_name(column.key), header_of(column), note_of(column, language), text=not numeric)
 
 
 def submitted_name(time_zone: str) -> str:
@@ -125,7 +180,7 @@ def bound_name(key: str) -> str:
     return f"{key[: KEY_CHARACTERS - 9]}~{sha256(key.encode()).hexdigest()[:8]}"
 
 
-def _rows(batch: Batch) -> tuple[Row, ...]:
+def _rows(batch: Batch, shown: Sequence[_Answer]) -> tuple[Row, ...]:
     """In position order, with the cells of `_columns`."""
     answers = [column.name for column in batch.columns]
     meta = ["_position", "_response_id", "_revision", "_operation", "_submitted_at", "_received_at"]
@@ -133,7 +188,7 @@ def _rows(batch: Batch) -> tuple[Row, ...]:
     if not batch.append_only:
         frame = frame.unique("_response_id", keep="last", maintain_order=True)
     zone = ZoneInfo(batch.time_zone)
-    return tuple(_row(batch, zone, values) for values in frame.select(*meta, *answers).iter_rows())
+    return tuple(_row(batch, shown, zone, values) for values in frame.select(*meta, *answers).iter_rows())
 
 
 def marks_of(batch: Batch) -> list[Mark]:
@@ -142,17 +197,15 @@ def marks_of(batch: Batch) -> list[Mark]:
     return [(response_id, revision if batch.append_only else 0) for response_id, revision in rows]
 
 
-def _row(batch: Batch, zone: ZoneInfo, values: tuple[Any, ...]) -> Row:
+def _row(batch: Batch, answered: Sequence[_Answer], zone: ZoneInfo, values: tuple[Any, ...]) -> Row:
     position, response_id, revision, operation, submitted, received, *answers = values
     deleted = operation == "delete"
-    shown: list[Cell] = [None] * len(answers)
+    shown: list[Cell] = [cell for one, answer in zip(answered, answers, strict=True) for cell in one.cells(None if deleted else answer)]
     truncated = 0
-    if not deleted:
-        for place, answer in enumerate(answers):
-            shown[place] = cell = as_cell(answer)
-            if isinstance(cell, str) and len(cell) > MAX_CELL_UNITS // 2:
-                shown[place], cut = shortened(cell)
-                truncated += cut
+    for place, cell in enumerate(shown):
+        if isinstance(cell, str) and len(cell) > MAX_CELL_UNITS // 2:
+            shown[place], cut = shortened(cell)
+            truncated += cut
     when = moment((submitted if submitted is not None else received).astimezone(zone))
     cells: tuple[Cell, ...] = (when, *shown, response_id, f"{revision} (deleted)" if deleted else revision)
     if deleted and batch.on_delete == "clear" and not batch.append_only:
@@ -160,17 +213,10 @@ def _row(batch: Batch, zone: ZoneInfo, values: tuple[Any, ...]) -> Row:
     # what is sent again may be there already, whatever it was at first
     first_time = batch.purpose in ("live", "backfill")
     fresh = batch.append_only or (operation == "create" and revision == 1 and first_time)
-    return Row(position, response_id, response_id, revision, deleted, fresh, cells, truncated, batch.append_only)
+    return Row(position, response_id, response_id, revision, deleted, fresh, cells, truncated, batch.append_only, _size(answers))
 
 
-def _unlike(headers: Sequence[str]) -> list[str]:
-    """The headers, later ones that repeat an earlier one with a number: two columns never look the same."""
-    seen: set[str] = set()
-    result = []
-    for header in headers:
-        unlike, number = header, 2
-        while unlike in seen:
-            unlike, number = f"{header} ({number})", number + 1
-        seen.add(unlike)
-        result.append(unlike)
-    return result
+def _size(answers: Sequence[Any]) -> int:
+    """Of what was answered, not of what is shown: a part of a batch holds the same rows again, whatever is set meanwhile."""
+    several = sum(len(answer) for answer in answers if isinstance(answer, list))  # each has a cell of its own at most
+    return sum(cell_bytes(as_cell(answer)) for answer in answers) + (META_CELLS + several) * CELL_BYTES

@@ -9,6 +9,7 @@ from collect_pipelines.destinations.google_sheets.content.tables import MAIN, Sh
 from collect_pipelines.destinations.google_sheets.editing.editor import Editor
 from collect_pipelines.destinations.google_sheets.landing import leftovers
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
+from collect_pipelines.destinations.google_sheets.tab.dressing import column_formats
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
 from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign
@@ -185,4 +186,5 @@ def _create_columns(tab: Tab, new: Sequence[SheetColumn], width: int) -> list[Js
     grow = {"insertDimension": {"range": span, "inheritFromBefore": True}}
     area = {"sheetId": tab.number, "startColumnIndex": width, "endColumnIndex": width + len(new)}
     plain = {"repeatCell": {"range": area, "cell": {}, "fields": "userEnteredFormat"}}  # the neighbour's colours are not inherited
-    return [grow, plain, *(tab.binding(column, width + place) for place, column in enumerate(new)), tab.header(new, width)]
+    bindings = [tab.binding(column, width + place) for place, column in enumerate(new)]
+    return [grow, plain, *bindings, tab.header(new, width), *column_formats(tab.number, new, width)]

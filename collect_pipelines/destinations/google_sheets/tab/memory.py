@@ -33,6 +33,8 @@ class TabMemory:
     """The layout the last batch was sent with."""
     suspects: list[Layout] = field(default_factory=list)
     """Layouts under which the open batch may have landed although the columns stand elsewhere now."""
+    headers: dict[str, int] = field(default_factory=dict)
+    """Of the columns, as we wrote them: checksums; -1 once a person has named one."""
     width: int = 0
     """Columns it had when we last looked, people's too."""
 
@@ -126,6 +128,10 @@ class Numbers:
     def column(self, table: str, name: str) -> int:
         """The id of a column's metadata."""
         return self._number(f"column:{name}" if table == MAIN else f"column:{table}:{name}")
+
+    def protection(self, table: str) -> int:
+        """The id of the range that warns whoever changes the tab's headers."""
+        return self._number(f"protection:{table}")
 
     def marker(self, batch_no: int, part: int) -> int:
         """The id of the marker of a part of a batch."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from collect_pipelines.destinations.google_sheets.content.cells import cell_data
 from collect_pipelines.destinations.google_sheets.content.tables import SheetColumn
+from collect_pipelines.destinations.google_sheets.tab.dressing import column_formats, header_protection
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout, Numbers, TabMemory
 from collect_pipelines.destinations.google_sheets.wire.calls import Api
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest, foreign
@@ -76,10 +77,10 @@ class Tab:
 
     def header(self, columns: Sequence[SheetColumn], position: int) -> Json:
         """Writes the headers of columns that stand side by side."""
-        bold = {"userEnteredFormat": {"textFormat": {"bold": True}}}
+        bold = {"userEnteredFormat": {"textFormat": {"bold": True}, "wrapStrategy": "WRAP"}}
         cells = [cell_data(column.header) | bold | ({"note": column.note} if column.note else {}) for column in columns]
         start = {"sheetId": self.memory.tab, "rowIndex": 0, "columnIndex": position}
-        fields = "userEnteredValue,userEnteredFormat.textFormat.bold,note"
+        fields = "userEnteredValue,userEnteredFormat.textFormat.bold,userEnteredFormat.wrapStrategy,note"
         return {"updateCells": {"start": start, "rows": [{"values": cells}], "fields": fields}}
 
     def _create(self, title: str, columns: Sequence[SheetColumn], tabs: Sequence[Json], own_file_title: str | None) -> None:
@@ -89,6 +90,8 @@ class Tab:
             self.mark(),
             *(self.binding(column, place) for place, column in enumerate(columns)),
             self.header(columns, 0),
+            *column_formats(self.number, columns, 0),
+            header_protection(self.number, self.numbers.protection(self.name)),
         ]
         if own_file_title is not None:
             requests.append({"updateSpreadsheetProperties": {"properties": {"title": own_file_title}, "fields": "title"}})
