@@ -28,6 +28,7 @@ __all__ = [
     "last_batches",
     "open_batch",
     "plan_batch",
+    "planned_through",
     "told",
     "tried_through",
     "unclosed",
@@ -131,6 +132,14 @@ def tried_through(connection: Connection, integration_id: int, after: int) -> in
     theirs = (batch.c.integration_id == integration_id, batch.c.to_position > after, batch.c.attempts > 0)
     query = select(func.max(batch.c.to_position)).where(*theirs, batch.c.purpose == "live", batch.c.state == "replaced")
     through: int | None = connection.execute(query).scalar()
+    return through
+
+
+def planned_through(connection: Connection, integration_id: int) -> int:
+    """The last position that was in a batch, sent or not, or left out by `start`: what comes later is planned by the settings of then."""
+    live = select(func.max(batch.c.to_position)).where(batch.c.integration_id == integration_id, batch.c.purpose == "live")
+    query = select(func.greatest(integration.c.cursor, live.scalar_subquery())).where(integration.c.integration_id == integration_id)
+    through: int = connection.execute(query).scalar_one()
     return through
 
 

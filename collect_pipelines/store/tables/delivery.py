@@ -272,6 +272,8 @@ reconciliation = Table(
     Column("expected", BigInteger, nullable=False, server_default=ZERO),
     Column("found", BigInteger, nullable=False, server_default=ZERO),
     Column("missing", BigInteger, nullable=False, server_default=ZERO),
+    # Of the missing ones, those that a setting leaves to the people who deleted them.
+    Column("respected", BigInteger, nullable=False, server_default=ZERO),
     Column("duplicated", BigInteger, nullable=False, server_default=ZERO),
     # Rows whose id no response of the form has, or none that was sent there.
     Column("strange", BigInteger, nullable=False, server_default=ZERO),

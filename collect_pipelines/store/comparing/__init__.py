@@ -1,0 +1,1 @@
+"""A destination compared with the log, inside Postgres."""
