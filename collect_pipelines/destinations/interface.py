@@ -81,6 +81,8 @@ class Batch:
     on_delete: OnDelete = "tombstone"
     """What a row with `_operation` = `delete` means; one of the kind's `deletes`."""
     language: str | None = None
+    labels: bool = True
+    """False: people here want the codes of choices instead of their labels."""
     time_zone: str = "UTC"
     """IANA name: where moments are shown to people."""
     purpose: Purpose = "live"
@@ -325,6 +327,11 @@ class Destination(ABC):
     """True: `Batch.known` is filled in, at the cost of a look into the log for batches with edits."""
     values: ClassVar[Literal["display", "typed"]] = "typed"
     """`display`: what people read (labels, joined choices). `typed`: what machines read (codes, lists, timestamps)."""
+    code_lists: ClassVar[bool] = False
+    """
+    Of a kind that takes `display`. True: a select_multiple comes as the list of its codes all the same, with `other: ` before own words
+    and before what is no such list; the kind makes of it what `Batch.labels` says.
+    """
     max_rows: ClassVar[int] = 1000
     max_bytes: ClassVar[int] = 1_900_000
     """Upper bound of a batch, in bytes of the answers as stored."""
@@ -391,6 +398,15 @@ class Destination(ABC):
         Never holds all of it in memory. Raises what `deliver` may raise; then the comparison is begun anew later.
         """
         raise Blocked(f"A destination of the kind {self.kind} can't be read back.", fix="Compare it by hand.")
+
+    def remove_copies(self, copies: Sequence[tuple[str, int | None]]) -> int:
+        """
+        Removes the rows that `read_back` finds more than once, but for one each; how many rows that were.
+
+        copies: a response, of which the row with its newest revision stays; or, with one row per revision, a response and the
+        revision. Leaves rows without copies alone. Raises what `deliver` may raise; it can be repeated at any time.
+        """
+        raise Blocked(f"A destination of the kind {self.kind} can't remove rows that are there twice.", fix="Remove them by hand.")
 
     def close(self) -> None:  # noqa: B027 - optional: most destinations hold nothing
         """Releases connections and files; the object is not used afterwards."""

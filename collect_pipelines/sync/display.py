@@ -12,9 +12,9 @@ from collect_pipelines.forms.columns import Column
 from collect_pipelines.forms.definition import Question, answerable_of, label_in
 from collect_pipelines.forms.words import yes_no
 from collect_pipelines.rules.moments import read_datetime
-from collect_pipelines.validation.values import OTHER_MARK, choice, choices, moment, typed
+from collect_pipelines.validation.values import OTHER_MARK, OTHER_PREFIX, choice, choices, moment, typed
 
-__all__ = ["CHOICE_SEPARATOR", "Speech", "readable"]
+__all__ = ["CHOICE_SEPARATOR", "Speech", "code_list", "readable"]
 
 CHOICE_SEPARATOR = "; "  # a comma occurs in labels, a semicolon hardly ever
 MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%S%.f%:z"  # like an answer, with the offset of the zone it is shown in
@@ -55,6 +55,12 @@ def readable(column: Column, speech: Speech, text: pl.Expr, *, typed_lists: bool
     if layout is None:
         return text
     return text.map_elements(_guarded(layout, column.question, speech), return_dtype=pl.String)
+
+
+def code_list(text: pl.Expr) -> pl.Expr:
+    """A select_multiple as the list of its codes, with OTHER_PREFIX before own words and before what is no such list: nothing is lost."""
+    strange = pl.when(text.is_not_null()).then(pl.concat_list(pl.format(OTHER_PREFIX + "{}", text)))
+    return pl.coalesce(typed(text, "select_multiple"), strange)
 
 
 def _labels(question: Question, speech: Speech) -> dict[str, str]:

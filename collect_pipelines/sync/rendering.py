@@ -7,7 +7,7 @@ import polars as pl
 from polars import selectors
 
 from collect_pipelines.forms.columns import META_COLUMNS, Column
-from collect_pipelines.sync.display import Speech, readable
+from collect_pipelines.sync.display import Speech, code_list, readable
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.values import typed
 
@@ -20,10 +20,18 @@ def typed_frame(csv: bytes, columns: Sequence[Column], language: str | None = No
     return rendered_rows(text_frame(csv, columns), answers)
 
 
-def display_frame(csv: bytes, columns: Sequence[Column], language: str | None = None) -> pl.DataFrame:
-    """What people read: labels in the language, joined choices, yes and no. Never raises on a bad value."""
+def display_frame(csv: bytes, columns: Sequence[Column], language: str | None = None, *, code_lists: bool = False) -> pl.DataFrame:
+    """
+    What people read: labels in the language, joined choices, yes and no. Never raises on a bad value.
+
+    code_lists: a select_multiple as the list of its codes, see `Destination.code_lists`.
+    """
     speech = Speech(language)
-    answers = [readable(column, speech, pl.col(column.name)).alias(column.name) for column in columns]
+    answers = []
+    for column in columns:
+        text = pl.col(column.name)
+        listed = code_lists and column.type == "select_multiple"
+        answers.append((code_list(text) if listed else readable(column, speech, text)).alias(column.name))
     return rendered_rows(text_frame(csv, columns), answers)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from collect_pipelines.destinations.google_sheets.content.choices import ChoiceMode
 from collect_pipelines.destinations.google_sheets.wire.codes import PROBLEMS
 from collect_pipelines.destinations.interface import (
     Batch,
@@ -67,6 +68,11 @@ class GoogleSheetsConfig(DestinationConfig):
         description="When a response is edited whose row a person deleted: `respect` leaves it deleted, `refill` appends it anew, "
         "`report` lists it under `collect failures` for a person to decide.",
     )
+    choices: ChoiceMode = Field(
+        default="joined",
+        description="A question that takes several choices: `joined` in one cell, `columns` with one column per choice and 1 where it was "
+        "chosen, or `both`. Columns that exist are written in any case.",
+    )
     tab: str | None = Field(
         default=None, min_length=1, max_length=100, description="Title of the tab that is created. Unset: the title of the form."
     )
@@ -87,6 +93,7 @@ class GoogleSheets(Destination):
     deletes: ClassVar[tuple[OnDelete, ...]] = ("tombstone", "clear", "delete")
     asks_known: ClassVar[bool] = True
     values: ClassVar[Literal["display", "typed"]] = "display"
+    code_lists: ClassVar[bool] = True
     problems: ClassVar[tuple[KnownProblem, ...]] = PROBLEMS
     max_rows: ClassVar[int] = 2000
     calls_per_minute: ClassVar[float | None] = 60.0  # writes per account, as Google grants them
@@ -106,7 +113,7 @@ class GoogleSheets(Destination):
         from collect_pipelines.destinations.google_sheets.content.preview import drawn
         from collect_pipelines.destinations.google_sheets.content.tables import tables_of
 
-        return drawn(tables_of(batch, title=self.config.tab))
+        return drawn(tables_of(batch, title=self.config.tab, choices=self.config.choices))
 
     def deliver(self, batch: Batch) -> Delivery:
         """Appends what is new and edits what is known, each exactly once, however often the batch comes."""

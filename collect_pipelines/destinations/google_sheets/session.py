@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from collect_pipelines.destinations.google_sheets.account.credentials import Account, account_of
-from collect_pipelines.destinations.google_sheets.content.tables import tables_of
+from collect_pipelines.destinations.google_sheets.content.tables import MAIN, tables_of
 from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.files.succession import Source
 from collect_pipelines.destinations.google_sheets.tab.proof import prove
@@ -46,8 +46,10 @@ class Session:
         calls, sent = self.api.http.calls, self.api.http.sent_bytes
         # what was reserved and not needed is for others
         with self.api.http.tokens.sequence():
-            tables = tables_of(batch, title=self.config.tab)
-            writing = Writing(self._shelf(batch.form_title), tables, batch, self.now, self.config.deleted_rows)
+            shelf = self._shelf(batch.form_title)
+            kept = {name for book in shelf.books for name in book.memory.tab(MAIN).bound}
+            tables = tables_of(batch, title=self.config.tab, choices=self.config.choices, kept=kept)
+            writing = Writing(shelf, tables, batch, self.now, self.config.deleted_rows)
             outcomes = writing.write()
         spent = {"api_calls": self.api.http.calls - calls, "sent_bytes": self.api.http.sent_bytes - sent}
         return Delivery(outcomes, **spent, notices=writing.notices())

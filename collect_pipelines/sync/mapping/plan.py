@@ -38,6 +38,8 @@ class Plan:
     """Choices as people read them; else their codes."""
     display: bool
     """The other values as people read them."""
+    code_lists: bool = False
+    """All the same a select_multiple as the list of its codes."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -85,6 +87,7 @@ def plan_of(versions: Sequence[FormDefinition], mapping: FrozenMapping, kind: ty
         append_only=mapping.mode == "append_only",
         labels=display if mapping.values is None else mapping.values == "labels",
         display=display,
+        code_lists=display and kind.code_lists,
     )
 
 

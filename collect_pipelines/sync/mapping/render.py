@@ -13,7 +13,7 @@ from collect_pipelines.settings import Settings
 from collect_pipelines.store.forms import FormRecord
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.store.log import read_entries
-from collect_pipelines.sync.display import Speech, readable
+from collect_pipelines.sync.display import Speech, code_list, readable
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.sync.mapping.columns import Outgoing
 from collect_pipelines.sync.mapping.fit import Misfit
@@ -72,6 +72,7 @@ class Rendered:
             append_only=self.plan.append_only,
             on_delete=self.plan.on_delete,
             language=language,
+            labels=self.plan.labels,
             time_zone=self.plan.zone,
             purpose=piece.purpose,
             known=self.known,
@@ -148,6 +149,8 @@ def _answer(one: Outgoing, plan: Plan, masks: Masks, speech: Speech) -> pl.Expr:
     if one.treated:
         text = masks.inside(text, one.treated)
     column = replace(one.column, name=one.source.name)
+    if plan.code_lists and column.type == "select_multiple":
+        return code_list(text)
     if plan.display:
         return readable(column, speech, text)
     return readable(column, speech, text, typed_lists=True) if plan.labels and column.question.choices else typed(text, column.type)

@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Cell", "as_cell", "cell_bytes", "cell_data", "moment", "revision_in", "same", "shortened"]
+__all__ = ["CELL_BYTES", "Cell", "as_cell", "cell_bytes", "cell_data", "moment", "revision_in", "same", "shortened"]
 
 MAX_CELL_UNITS = 50_000  # UTF-16 units; one longer cell makes Google refuse the whole request (support.google.com, answer 37603)
 MAX_EXACT = 10**15  # Sheets shows 15 digits of a number; longer ones stay text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from collect_pipelines.destinations.google_sheets.content.cells import cell_bytes, cell_data
+from collect_pipelines.destinations.google_sheets.content.cells import cell_data
 from collect_pipelines.destinations.google_sheets.content.tables import MAIN, Mark, Row, Table
 
 __all__ = ["Part", "parts", "row_data"]
@@ -23,7 +23,7 @@ def parts(tables: Sequence[Table], most_bytes: int = MAX_PART_BYTES) -> Iterator
     part: Part = {}
     size = 0
     for rows in _by_entry(tables):
-        more = sum(cell_bytes(cell) for some in rows.values() for row in some for cell in row.cells)
+        more = sum(row.size for some in rows.values() for row in some)
         if part and size + more > most_bytes:
             yield part
             part, size = {}, 0

@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collect_pipelines.destinations.google_sheets.content.cells import CELL_BYTES, MAX_CELL_UNITS, Cell, as_cell, cell_bytes, moment, shortened
+from collect_pipelines.destinations.google_sheets.content.cells import (
+    CELL_BYTES,
+    MAX_CELL_UNITS,
+    Cell,
+    as_cell,
+    cell_bytes,
+    moment,
+    shortened,
+)
 from collect_pipelines.destinations.google_sheets.content.choices import ChoiceMode, Choices
 from collect_pipelines.destinations.google_sheets.content.headers import header_of, note_of, unlike
 from collect_pipelines.destinations.interface import Batch, Column
