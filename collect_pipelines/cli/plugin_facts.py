@@ -1,4 +1,4 @@
-"""What a plug-in says of itself, found out in a process of its own: importing a stranger can take long, print, or end the process."""
+"""What a plug-in says of itself, found out in another process: importing a stranger can take long, print, or end the process."""
 
 import inspect
 import json
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,27 +34,39 @@ class PluginFacts:
     """summary, doc, fields, and what belongs to its door; see `_facts`."""
 
 
+Asked = tuple[str, plugins.Plugin]
+"""A plug-in with its door."""
+
+
 def facts_of(
-    found: Sequence[tuple[str, plugins.Plugin]], seconds: float = IMPORT_SECONDS, told: Callable[[PluginFacts], None] | None = None
+    found: Sequence[Asked], seconds: float = IMPORT_SECONDS, told: Callable[[PluginFacts], None] | None = None
 ) -> list[PluginFacts]:
     """
-    The facts of plug-ins, given with their doors; several at once, in order.
+    The facts of plug-ins; several at once, in order.
+
+    Strangers have a process each. Our own, which share most of what they import, have one together.
 
     seconds: how long one may take to be imported. told: called with each as soon as it and those before it are known.
     """
+    ours = [one for one in found if one[1].distribution == plugins.OWN_DISTRIBUTION]
     facts = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for one in pool.map(lambda one: _asked(one[0], one[1], seconds), found):
-            facts.append(one)
+        together = pool.submit(_asked_together, ours, seconds)
+
+        def asked(one: Asked) -> PluginFacts:
+            known = together.result() if one in ours else {}
+            return known.get(_name(one)) or _asked_alone(one, seconds)
+
+        for fact in pool.map(asked, found):
+            facts.append(fact)
             if told is not None:
-                told(one)
+                told(fact)
     return facts
 
 
 def facts_here(door: str, plugin: plugins.Plugin) -> PluginFacts:
     """The facts of one plug-in, imported into this process: for those that are known to behave."""
-    told = _facts(door, plugin.kind)
-    return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, told.pop("problem", None), told)
+    return _described_by((door, plugin), _facts(door, plugin.kind))
 
 
 def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:
@@ -65,19 +78,42 @@ def place_of(one: PluginFacts, trusted: Sequence[str]) -> str:
     return "in processes of its own"
 
 
-def _asked(door: str, plugin: plugins.Plugin, seconds: float) -> PluginFacts:
+def _name(one: Asked) -> str:
+    return f"{one[0]}:{one[1].kind}"
+
+
+def _described_by(one: Asked, told: dict[str, Any]) -> PluginFacts:
+    door, plugin = one
+    return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, told.pop("problem", None), told)
+
+
+def _asked_alone(one: Asked, seconds: float) -> PluginFacts:
+    try:
+        known, code = _ask([one], seconds)
+    except subprocess.TimeoutExpired:
+        return _described_by(one, {"problem": f"Importing it takes longer than {seconds:.0f} s."})
+    return known.get(_name(one)) or _described_by(one, {"problem": f"Importing it ended the process (exit code {code})."})
+
+
+def _asked_together(ours: Sequence[Asked], seconds: float) -> dict[str, PluginFacts]:
+    """Those that told their facts before one ended the process or took too long; with none or one there is nothing to share."""
+    try:
+        return _ask(ours, seconds)[0] if len(ours) > 1 else {}
+    except subprocess.TimeoutExpired:
+        return {}
+
+
+def _ask(some: Sequence[Asked], seconds: float) -> tuple[dict[str, PluginFacts], int]:
+    """The facts that a process told, and its exit code. Raises TimeoutExpired."""
     from collect_pipelines.checks.isolation.child import clean_environment
 
-    command = [sys.executable, "-P", "-m", "collect_pipelines.cli.plugin_facts", door, plugin.kind]
-    try:
-        done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=seconds, check=False)  # noqa: S603 - our own module
-        told = json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        told = {"problem": f"Importing it takes longer than {seconds:.0f} s."}
-    except (ValueError, IndexError):
-        told = {"problem": f"Importing it ended the process (exit code {done.returncode})."}
-    problem = told.pop("problem", None)
-    return PluginFacts(plugin.kind, door, plugin.distribution, plugin.version, problem, told)
+    command = [sys.executable, "-P", "-m", "collect_pipelines.cli.plugin_facts", *map(_name, some)]
+    done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=seconds, check=False)  # noqa: S603 - our own module
+    told: dict[str, dict[str, Any]] = {}
+    for line in [line for line in done.stdout.splitlines() if line][-len(some) :]:  # what a plug-in itself prints comes before
+        with suppress(ValueError, TypeError):
+            told.update(json.loads(line))
+    return {_name(one): _described_by(one, told[_name(one)]) for one in some if _name(one) in told}, done.returncode
 
 
 DESTINATION_FACTS = ("guarantee", "supports", "deletes", "keyed", "values", "max_rows", "max_bytes", "min_interval_seconds")
@@ -168,5 +204,5 @@ def _type_words(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    # The last line: whatever the plug-in itself prints comes before.
-    print("\n" + json.dumps(_facts(sys.argv[1], sys.argv[2]), default=str), flush=True)
+    for name in sys.argv[1:]:
+        print("\n" + json.dumps({name: _facts(*name.split(":", 1))}, default=str), flush=True)

@@ -40,7 +40,7 @@ def list_command(settings: Settings, as_json: bool) -> None:
 
     plugins = list(_installed())
     if not as_json:
-        say(f"Importing {len(plugins)} plug-ins, each in a process of its own, to see whether it can be used.")
+        say(f"Importing {len(plugins)} plug-ins, those of others each in a process of its own, to see whether they can be used.")
     with progress("Imported", len(plugins), quiet=as_json) as shown:
         found = facts_of(plugins, told=lambda one: shown.advance(1, one.kind))
     documents = [_document(settings, one) for one in found]

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from collect_pipelines import plugins
 from collect_pipelines.cli import collect
+from collect_pipelines.cli.plugin_facts import facts_of
 from collect_pipelines.cli.plugin_skeletons import write_check, write_destination
 from collect_pipelines.errors import PluginError
 from collect_pipelines.forms.reading import read_form
@@ -86,6 +87,18 @@ def test_the_list_says_where_each_kind_runs_and_why_one_can_not(strange: Path, m
     assert "exit code 4" in problems["exits_on_import"]
     assert "it raised RuntimeError" in problems["raises_on_import"]
     assert "strange_checks" not in sys.modules
+
+
+def test_one_that_ends_the_process_it_shares_with_others_says_so_and_the_others_are_known(
+    strange: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "OWN_DISTRIBUTION", "strange-checks")
+    kinds = ("quick", "exits_on_import", "stranger")
+
+    found = facts_of([("check", plugins.find(plugins.CHECKS, kind)) for kind in kinds])
+
+    assert [one.kind for one in found] == list(kinds)
+    assert [one.problem for one in found] == [None, "Importing it ended the process (exit code 4).", None]
 
 
 def test_while_it_looks_it_says_so_and_tells_what_each_kind_does() -> None:
