@@ -109,6 +109,20 @@ def test_killed_runs_are_replaced_and_nothing_is_lost_or_doubled(stack: DagsterS
     eventually(lambda: rows(stack) == expected, PATIENCE_SECONDS, stack.log)
 
 
+def test_the_command_line_materializes_one_form(stack: DagsterStack, survey: Household) -> None:
+    # Before the tests that end the lanes' runs: a response would have new ones started.
+    survey.accept(1, name=CANARY)
+    definitions = str(find_application().definitions)
+
+    done = stack.dagster("asset", "materialize", "-f", definitions, "--select", "validated,warehouse", "--partition", "household")
+
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = "select status from dagster.runs where pipeline_name = '__ASSET_JOB' and partition = 'household'"
+    assert stack.query(told) == [("SUCCESS",)]
+    # A lane may have been quicker, or have the form in hand.
+    eventually(lambda: settled(survey), PATIENCE_SECONDS, stack.log)
+
+
 def test_a_terminated_run_finishes_its_batch_and_ends_as_canceled(stack: DagsterStack) -> None:
     pids = stack.run_pids()
     stack.request_termination("warehouse_lane")
@@ -127,19 +141,6 @@ def test_a_run_that_a_supervisor_stops_is_no_failure(stack: DagsterStack) -> Non
 
     assert stack.statuses("validation_lane")[-1] == "SUCCESS"
     assert stack.query("select owner from collect.lease where name = 'lane:validation'") == [("",)]
-
-
-def test_the_command_line_materializes_one_form(stack: DagsterStack, survey: Household) -> None:
-    survey.accept(1, name=CANARY)
-    definitions = str(find_application().definitions)
-
-    done = stack.dagster("asset", "materialize", "-f", definitions, "--select", "validated,warehouse", "--partition", "household")
-
-    assert done.returncode == 0, done.stderr[-4000:]
-    told = "select status from dagster.runs where pipeline_name = '__ASSET_JOB' and partition = 'household'"
-    assert stack.query(told) == [("SUCCESS",)]
-    # A lane may have been quicker, or have the form in hand.
-    eventually(lambda: settled(survey), PATIENCE_SECONDS, stack.log)
 
 
 def test_neither_answers_nor_secrets_are_in_anything_that_dagster_keeps(stack: DagsterStack, survey: Household) -> None:
