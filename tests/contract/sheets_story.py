@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from collect_pipelines.destinations.google_sheets import GoogleSheets
 from collect_pipelines.destinations.interface import Batch, Column
-from collect_pipelines.errors import TryLater
+from collect_pipelines.errors import LeaseLost, TryLater
 from collect_pipelines.local.sheets.errors import ApiError, InvalidRequest
 from collect_pipelines.local.sheets.people import People
 from collect_pipelines.local.sheets.testing import Fault, RunningServer
@@ -19,6 +19,7 @@ __all__ = ["FAULTS", "Response", "Story", "World"]
 RETRY_SECONDS = 30.0  # the core waits a little longer each time; the story's clock costs nothing
 LATE_SECONDS = 180.0  # Google's limit on a request: no copy lands later than that
 MOST_TRIES = 40
+FENCED = ("remember", "allocate", "guard")  # what the core refuses to a worker whose lease another one has
 MOST_COLUMNS = 14  # questions of the form
 UPDATES = frozenset({"spreadsheets.batchUpdate", "spreadsheets.values.batchUpdateByDataFilter"})
 
@@ -59,7 +60,7 @@ class World(Desk):
         made = super().context()
         if self.most_cells is not None:
             made.settings["sheets_cells_per_spreadsheet"] = str(self.most_cells)
-        made.step = self._step
+        made.step = lambda name: self._step(made, name)
         return made
 
     def worker(self, context: MemoryContext | None = None) -> GoogleSheets:
@@ -68,7 +69,10 @@ class World(Desk):
         made.clock = lambda: self.now
         return made
 
-    def _step(self, name: str) -> None:
+    def _step(self, context: MemoryContext, name: str) -> None:
+        """What the core is asked for; who lost the lease may keep nothing and send nothing any more."""
+        if context.lease_lost and name.split()[0] in FENCED:
+            raise LeaseLost
         self.steps += 1
         if self.dies_at is not None and self.steps >= self.dies_at:
             self.dies_at = None
@@ -101,6 +105,7 @@ class Story:
         self._worker: GoogleSheets | None = None
         self._open: Batch | None = None
         self._tries = 0
+        self._pause = RETRY_SECONDS
         self._alive: set[str] = set()
         self._failures: list[Exception] = []
 
@@ -141,16 +146,27 @@ class Story:
         batch = self._batch()
         if batch is None:
             return True
+        worker = self.worker
+        if self._attempt(worker, batch):
+            return True
+        self.advance(self._pause)
+        return self._open is not batch  # another worker may have delivered it meanwhile
+
+    def _attempt(self, worker: GoogleSheets, batch: Batch) -> bool:
         self._tries += 1
+        self._pause = RETRY_SECONDS
         try:
-            self.worker.deliver(again(batch, self._tries))
+            worker.deliver(again(batch, self._tries))
         except TryLater as later:
-            self.advance(max(later.after or 0.0, RETRY_SECONDS))
+            self._pause = max(later.after or 0.0, RETRY_SECONDS)
+            return False
+        except LeaseLost:
             return False
         except Crash:
-            self._worker = None
-            self.advance(RETRY_SECONDS)
+            self._worker = None if worker is self._worker else self._worker
             return False
+        if worker is not self._worker:
+            return False  # the end of a delivery is fenced too
         told = batch.frame.select("_response_id", "_operation").iter_rows()
         self._alive |= {response for response, operation in told if operation != "delete"}
         self._open, self._tries = None, 0
@@ -196,14 +212,11 @@ class Story:
             yield
 
     def second_worker(self) -> None:
-        """Another worker takes the same batch, as after a lease that ran out while its owner slept."""
-        if self._open is None:
-            return
-        other = self.world.worker()
-        try:
-            other.deliver(again(self._open, self._tries + 1))
-        except (TryLater, Crash):
-            return
+        """Another worker takes the same batch, as after a lease that ran out while a call of its owner was on its way."""
+        if self._open is not None:
+            cast("MemoryContext", self.worker.context).lease_lost = True
+            self._worker = self.world.worker()
+            self._attempt(self._worker, self._open)
 
     def advance(self, seconds: float) -> None:
         """Time goes by; copies that are under way land before Google would have given them up."""
