@@ -87,7 +87,7 @@ class Batch:
     """IANA name: where moments are shown to people."""
     purpose: Purpose = "live"
     known: frozenset[str] = frozenset()
-    """Responses of the batch of which an earlier revision was delivered, so that a row was there once; for kinds that ask (`asks_known`)."""
+    """Responses of the batch of which an earlier revision was delivered: a row was there once. For kinds that ask (`asks_known`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class Held:
     """One row that a destination holds, as `read_back` found it."""
 
     response_id: str
-    revision: int
-    """0 when it can't be read."""
+    revision: int | None
+    """0 when what stands there is none; None where the destination keeps none: then only is compared whether the row is there."""
     deleted: bool = False
     """It stands there as deleted: a tombstone."""
     place: str = ""

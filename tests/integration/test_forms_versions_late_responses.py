@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from collect_pipelines.cli import collect
-from collect_pipelines.destinations.google_sheets.content.rows import sheet_columns
+from collect_pipelines.destinations.google_sheets.content.tables import tables_of
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.errors import FormIncompatible
 from collect_pipelines.forms.columns import physical_name
@@ -192,7 +192,7 @@ def test_a_sheet_keeps_its_column_and_shows_old_and_new_rows_under_one_label(plo
 
     shown = third.frame.select(physical_name("age"), physical_name("people")).rows()
     assert shown == [(7, "1. Name: Ravi"), (50, "1. Name: Mira")]
-    bound = [[column.name for column in sheet_columns(batch(one))] for one in (first, third)]
+    bound = [[column.name for column in tables_of(batch(one))[0].columns] for one in (first, third)]
     assert bound[0] == ["_submitted", "farmer", "age", "crop", "remark", "people", "_id", "_revision"]
     assert [name for name in bound[1] if name != "area"] == bound[0]
 

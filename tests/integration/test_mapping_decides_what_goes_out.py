@@ -460,7 +460,7 @@ def test_an_edit_of_a_response_from_before_the_start_is_of_one_that_was_never_th
     it.validate()
     with database.begin() as connection:
         counts = "cursor = 1, filtered = 1, start_position = 1"
-        connection.execute(text(f"update collect.integration set {counts} where integration_id = {it.integration_id}"))  # noqa: S608 - a number
+        connection.execute(text(f"update collect.integration set {counts} where integration_id = {it.integration_id}"))
     deliver(it, asking)
     send(it, ("old", 32, 1), ("new", 33, 1))
     deliver(it, asking)

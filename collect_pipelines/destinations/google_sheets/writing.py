@@ -10,6 +10,7 @@ from collect_pipelines.destinations.google_sheets.editing.editor import Editor, 
 from collect_pipelines.destinations.google_sheets.editing.removing import remove
 from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.landing.appending import Appender
+from collect_pipelines.destinations.google_sheets.landing.incarnation import compares
 from collect_pipelines.destinations.google_sheets.landing.refusals import Refusals
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.tab.headings import refresh_headers
@@ -61,7 +62,7 @@ class Writing:
 
         Raises Refused when no row is taken.
         """
-        changes = any(not row.fresh for table in self.tables for row in table.rows)
+        changes = any(not self._fresh(row) for table in self.tables for row in table.rows)
         self.shelf.api.http.tokens.reserve(reads=5 if changes else 1, writes=3 if changes else 1)
         standing = self._standing() if changes else []
         refusals = Refusals(len(self.tables[0].rows))
@@ -82,6 +83,15 @@ class Writing:
         """What a person should know although the batch is written."""
         books = self.shelf.books
         return (*self.shelf.notices(), *columns_deleted(books[-1]), *cells_truncated(books), *edits_left_out(books))
+
+    @property
+    def _compares(self) -> bool:
+        """Rows of which this database does not know may stand there."""
+        return not self.batch.append_only and any(compares(book, self.now()) for book in self.shelf.books)
+
+    def _fresh(self, row: Row) -> bool:
+        """Whether it is appended, whatever the sheet holds."""
+        return row.fresh and not self._compares
 
     def _append(self, number: int, rows: Part, refusals: Refusals) -> None:
         place = (self.batch.batch_no, number)
@@ -124,7 +134,7 @@ class Writing:
 
     def _standing(self) -> list[Standing]:
         """Where the rows stand that may be there, newest spreadsheet first; no further back than to the last one that was found."""
-        wanted = {row.key for row in self.tables[0].rows if not row.fresh}
+        wanted = {row.key for row in self.tables[0].rows if not self._fresh(row)}
         standing: list[Standing] = []
         for book in reversed(self.shelf.books):
             editors = [Editor(book, table, self.now) for table in self.tables if book.memory.tab(table.name).ready]
@@ -161,14 +171,14 @@ class Writing:
         return {name: rows for name, rows in new.items() if rows}
 
     def _is_new(self, row: Row, there: set[str], gone: frozenset[str]) -> bool:
-        return row.fresh or not (row.deleted or row.key in there or row.response_id in gone)
+        return self._fresh(row) or not (row.deleted or row.key in there or row.response_id in gone)
 
     def _edit(self, standing: Standing, refusals: Refusals) -> None:
         """Writes over what stands there, where it is older."""
         found = standing.found
         # a replay also writes what stands there as it should be: for cells that somebody changed, and after the mapping was
-        anew = self.batch.purpose == "replay"
-        known = [(found.places[row.key], row) for row in standing.editor.table.rows if not row.fresh and row.key in found.places]
+        anew = self.batch.purpose == "replay" or self._compares
+        known = [(found.places[row.key], row) for row in standing.editor.table.rows if not self._fresh(row) and row.key in found.places]
         edits: dict[int, Row] = {place.index: row for place, row in known if place.revision < row.revision + anew}
         if not edits:
             return

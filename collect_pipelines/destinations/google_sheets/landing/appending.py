@@ -8,6 +8,7 @@ from collect_pipelines.destinations.google_sheets.content.parts import Part, row
 from collect_pipelines.destinations.google_sheets.content.tables import MAIN, SheetColumn, Table
 from collect_pipelines.destinations.google_sheets.editing.editor import Editor
 from collect_pipelines.destinations.google_sheets.landing import leftovers
+from collect_pipelines.destinations.google_sheets.landing.incarnation import begin_anew
 from collect_pipelines.destinations.google_sheets.tab.book import Book, Layouts
 from collect_pipelines.destinations.google_sheets.tab.dressing import column_formats
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
@@ -35,6 +36,8 @@ class Parcel:
     rows: Part
     assumed: Layouts
     """Where the columns stand if nobody moves one before it lands."""
+    new: dict[str, list[SheetColumn]] = field(default_factory=dict)
+    """Columns that are created with it, by table."""
     requests: list[Json] = field(default_factory=list)
     """The marker's is the first one."""
 
@@ -83,7 +86,7 @@ class Appender:
             assumed[name] |= {column.name: widths[name] + place for place, column in enumerate(columns)}
         self._note(assumed)
         marker = self.book.numbers.marker(self.batch.batch_no, number)
-        parcel = Parcel(marker, self._fingerprint(number), rows, assumed)
+        parcel = Parcel(marker, self._fingerprint(number), rows, assumed, new)
         # Promise 5: the marker stands first, so the index of a refusal tells its refusal from any other
         parcel.requests = [created(marker, MARKER, parcel.fingerprint, {"sheetId": self.book.tab(MAIN).number})]
         for table in self.tables:
@@ -150,11 +153,27 @@ class Appender:
         if not refusal.already_exists:
             raise refusal
         if refusal.index != 0:
+            if not self._some_column_appeared(parcel):
+                begin_anew(self.book, self.now())
             raise TryLater("A column of a new question appeared at this moment.", after=1.0) from refusal
         if self.book.is_ours(parcel.marker, MARKER, VOID):
             raise self.book.api.http.explain.file_full() from refusal
         if not self.book.is_ours(parcel.marker, MARKER, parcel.fingerprint):
-            raise foreign() from refusal
+            self._begin_anew(refusal)
+
+    def _begin_anew(self, refusal: BadRequest) -> None:
+        """The marker stands for other rows: those of a time that this database does not know."""
+        if self.batch.append_only:
+            raise foreign() from refusal  # several rows may have one id, so nothing can be compared
+        begin_anew(self.book, self.now())
+        # Promise 5: never taken for success; what landed in the lost time is found by its ids
+        raise TryLater(
+            "The spreadsheet holds batches that this database does not know: rows are compared first.", after=1.0
+        ) from refusal
+
+    def _some_column_appeared(self, parcel: Parcel) -> bool:
+        after = self.book.layouts()
+        return any(column.name in after[table] for table, columns in parcel.new.items() for column in columns)
 
     def _note(self, assumed: Layouts) -> None:
         """Remembers, before sending, under which layout the rows may land; costs nothing while nobody moves columns."""

@@ -48,7 +48,8 @@ class Book:
     @classmethod
     def open(cls, context: Context, api: Api, spreadsheet: str) -> "Book":
         """With what was remembered; asks nobody."""
-        return cls(context, api, spreadsheet, Memory.recall(context, spreadsheet), Numbers(context, spreadsheet))
+        memory = Memory.recall(context, spreadsheet)
+        return cls(context, api, spreadsheet, memory, Numbers(context, spreadsheet, memory.base))
 
     def save(self) -> None:
         """Commits the memory."""

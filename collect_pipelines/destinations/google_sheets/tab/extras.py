@@ -34,7 +34,7 @@ class Extra:
     @property
     def number(self) -> int:
         """Its sheet id."""
-        return self.book.numbers.tab(f"extra:{self.name}")
+        return self.book.numbers.beside(self.name)
 
     def requests(self, cells: Sequence[Sequence[Json]]) -> list[Json]:
         """What makes it, if it has to be made, and writes its cells from the first one on. Takes a read as long as it is not made."""

@@ -47,6 +47,10 @@ class Memory:
     """Marks the tabs as this integration's; another database has another token."""
     tabs: dict[str, TabMemory] = field(default_factory=dict)
     """By the name of the table each holds."""
+    base: int = 0
+    """Added to every number since this database was found to be older than the spreadsheet; 0 before."""
+    compare_until: float = 0.0
+    """Until then (seconds since the epoch) new rows are compared with the ids that stand in the sheet before they are appended."""
     markers: list[list[int]] = field(default_factory=list)
     """[minute of its confirmation, id, id, ...]: markers still in the sheet, oldest first."""
     anchors: list[int] = field(default_factory=list)
@@ -115,15 +119,24 @@ class Memory:
 
 
 class Numbers:
-    """The ids we choose inside one spreadsheet: all from one sequence of that spreadsheet, for ever the same for the same thing."""
+    """
+    The ids we choose inside one spreadsheet: all from one sequence of that spreadsheet, for ever the same for the same thing.
 
-    def __init__(self, context: Context, spreadsheet: str) -> None:
+    base: after a restore from a backup the sequence has fallen behind the spreadsheet; from then on the numbers are above it.
+    """
+
+    def __init__(self, context: Context, spreadsheet: str, base: int = 0) -> None:
         self._context = context
-        self._scope = f"google_sheets:{spreadsheet}"
+        self._first = f"google_sheets:{spreadsheet}"
+        self._base = base
 
     def tab(self, table: str) -> int:
         """The sheet id, and the id of the metadata that marks the tab."""
         return self._number("tab" if table == MAIN else f"tab:{table}")
+
+    def beside(self, name: str) -> int:
+        """The sheet id of a tab beside the tables: always the same."""
+        return self._context.allocate(self._first, f"{self._context.integration_id}:extra:{name}")
 
     def column(self, table: str, name: str) -> int:
         """The id of a column's metadata."""
@@ -138,7 +151,9 @@ class Numbers:
         return self._number(f"batch:{batch_no}:{part}")
 
     def _number(self, name: str) -> int:
-        return self._context.allocate(self._scope, f"{self._context.integration_id}:{name}")
+        mine = self._context.integration_id
+        scope = f"{self._first}:{mine}:{self._base}" if self._base else self._first
+        return self._base + self._context.allocate(scope, f"{mine}:{name}")
 
 
 def knows_unique(context: Context, spreadsheet: str) -> bool:
