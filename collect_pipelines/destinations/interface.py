@@ -252,8 +252,12 @@ class Context(Protocol):
         its tokens by turns, each by its weight; background: after all that is live, as batches of a backfill or replay always are.
         """
 
-    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
-        """As `take_quota`, for that one of several lists of buckets which can be had first: its place in `choices`, and the wait."""
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False, begun: bool = False) -> tuple[int, float]:
+        """
+        As `take_quota`, for that one of several lists of buckets which can be had first: its place in `choices`, and the wait.
+
+        begun: in the middle of a sequence of calls. It goes before everybody, and the core waits out what is short.
+        """
 
     def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
         """

@@ -1,7 +1,8 @@
 """What the core lends a destination, kept in Postgres and fenced by the lease."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -23,11 +24,17 @@ __all__ = ["DeliveryContext"]
 
 CONNECTION = "connection:"
 
+BEGUN_SECONDS = 10.0  # a sequence of calls that is begun waits so long for its next token: beginning anew would cost more calls
+
 
 class DeliveryContext:
     """Implements `destinations.interface.Context` for one integration. Lives as long as its destination object."""
 
-    def __init__(self, database: Database, settings: Settings, integration: Integration) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, integration: Integration, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """sleep: waits so many seconds."""
+        self._sleep = sleep
         self.integration_id = integration.integration_id
         self.integration = integration.name
         self.form = integration.form
@@ -68,14 +75,23 @@ class DeliveryContext:
         """0.0 when a token of every bucket was taken, else the seconds until this integration's turn."""
         return self.choose_quota([buckets], background=background)[1]
 
-    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
-        """The same for the choice that can be had first: which one, and the wait."""
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False, begun: bool = False) -> tuple[int, float]:
+        """
+        The same for the choice that can be had first: which one, and the wait.
+
+        begun: in the middle of a sequence of calls. A short wait is then waited out here, and is none for the caller.
+        """
         # Promise 9: one quota for all processes, in turns by weight, new entries before older ones
-        claim = quota.Claim(self.integration_id, self._weight, background or self._background)
-        with self._database.begin() as connection:
-            choice, wait = quota.choose_quota(connection, choices, claim)
-        self.quota_wait_seconds += wait
-        return choice, wait
+        claim = quota.Claim(self.integration_id, self._weight, background or self._background, begun)
+        patience = BEGUN_SECONDS if begun else 0.0
+        while True:
+            with self._database.begin() as connection:
+                choice, wait = quota.choose_quota(connection, choices, claim)
+            self.quota_wait_seconds += wait
+            patience -= wait
+            if not wait or patience < 0:
+                return choice, wait
+            self._sleep(wait)
 
     def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:
         """Tokens that were held for so long are used now, or given back."""

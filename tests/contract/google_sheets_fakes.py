@@ -91,7 +91,7 @@ class MemoryContext:
         self.taken += [bucket.key for bucket in buckets]
         return 0.0
 
-    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False, begun: bool = False) -> tuple[int, float]:
         return 0, self.take_quota(choices[0], background=background)
 
     def settle_quota(self, buckets: Sequence[QuotaBucket], held_seconds: float, *, used: bool) -> None:

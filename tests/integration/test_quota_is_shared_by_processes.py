@@ -17,10 +17,12 @@ from collect_pipelines.destinations.interface import Batch, Delivery
 from collect_pipelines.errors import TryLater
 from collect_pipelines.model import QuotaBucket
 from collect_pipelines.project.exporting import export_project
+from collect_pipelines.settings import Settings
 from collect_pipelines.store.backfills import begin_backfill
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import due_integrations
 from collect_pipelines.store.quota import Claim, choose_quota, drain_quota, quota_states, quota_waiting, settle_quota, take_quota
+from collect_pipelines.sync.context import DeliveryContext
 from tests.integration.backlog_tools import late
 from tests.integration.sync_tools import Scene, on_shelf, one_database, scene, shelf
 
@@ -211,3 +213,23 @@ def test_a_weight_is_set_for_an_integration_and_stands_in_its_project_file(
     assert refused.exit_code == 2
     assert it.integration.weight == 3.0
     assert "weight: 3" in project
+
+
+def test_a_sequence_that_is_begun_waits_for_its_next_token_instead_of_ending(database: Database, tmp_path: Path) -> None:
+    it = scene(database, tmp_path)
+    use_up(database)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        pass_time(database, 1)
+
+    context = DeliveryContext(database, Settings(data_dir=tmp_path), it.integration, sleep=sleep)
+
+    assert context.choose_quota([[ACCOUNT]])[1] > 0.0
+    assert slept == []
+    assert context.choose_quota([[ACCOUNT]], begun=True) == (0, 0.0)
+    assert len(slept) == 1
+    with database.begin() as connection:
+        drain_quota(connection, [ACCOUNT], 30.0)
+    assert context.choose_quota([[ACCOUNT]], begun=True)[1] > 29.0, "too long to keep a thread waiting"

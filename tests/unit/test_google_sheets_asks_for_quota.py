@@ -17,10 +17,12 @@ class Store:
         self.answers = list(answers)
         self.taken: list[list[str]] = []
         self.drained: list[str] = []
+        self.begun: list[bool] = []
         self.settled: list[tuple[list[str], float, bool]] = []
         self.away = False
 
-    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, begun: bool = False) -> tuple[int, float]:
+        self.begun.append(begun)
         choice, wait = self.answers.pop(0) if self.answers else (0, 0.0)
         if not wait:
             self.taken.append([one.key for one in choices[choice]])
@@ -67,11 +69,14 @@ def test_a_reservation_that_does_not_get_all_gets_nothing_and_waits_for_its_turn
 
 
 def test_a_call_in_the_middle_of_a_sequence_that_gets_no_token_ends_the_attempt() -> None:
-    made = tokens(Store((0, 0.0), (0, 1.0)))
+    store = Store((0, 0.0), (0, 30.0))
+    made = tokens(store)
     made.reserve(writes=1)
     made.take("write")
     with pytest.raises(TryLater) as waiting:
         made.take("write")
+
+    assert store.begun == [False, True], "it goes before everybody, so that what was done is not done again"
 
     assert not waiting.value.quota_wait
 

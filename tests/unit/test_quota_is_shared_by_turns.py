@@ -144,3 +144,14 @@ def test_outside_the_queue_nobody_is_waited_for() -> None:
     assert it.ask([WRITE], None, START).wait < 1.1
     assert it.ask([WRITE], Claim(2), START).wait < 1.1, "who had nothing yet comes first"
     assert it.ask([WRITE], Claim(1), START).wait > 2.0
+
+
+def test_what_is_begun_goes_before_everybody() -> None:
+    it = world()
+    for number in range(40):
+        it.ask([WRITE], Claim(number), START)
+    begun = it.ask([WRITE], Claim(99, background=True, begun=True), START).wait
+
+    assert begun < 1.1
+    assert it.ask([WRITE], Claim(0), START).wait > begun, "its token is kept for it"
+    assert it.ask([WRITE], Claim(99, background=True, begun=True), START + begun).wait == 0.0

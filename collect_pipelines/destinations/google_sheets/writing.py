@@ -63,11 +63,13 @@ class Writing:
         Raises Refused when no row is taken.
         """
         changes = any(not self._fresh(row) for table in self.tables for row in table.rows)
-        self.shelf.api.http.tokens.reserve(reads=5 if changes else 1, writes=3 if changes else 1)
+        cut = list(parts(self.tables))
+        # one write for each part: a batch that is begun without them would send its first part again at every attempt
+        self.shelf.api.http.tokens.reserve(reads=5 if changes else 1, writes=len(cut) + 2 * changes)
         standing = self._standing() if changes else []
         refusals = Refusals(len(self.tables[0].rows))
         gone = self._left_deleted(standing, refusals) if changes else frozenset()
-        for number, part in enumerate(parts(self.tables), 1):
+        for number, part in enumerate(cut, 1):
             self._append(number, self._new(part, standing, gone), refusals)
         for page in self._pages.values():
             page.appender.finish()

@@ -30,6 +30,8 @@ class Claim:
     """One with twice the weight gets twice the tokens while both wait."""
     background: bool = False
     """For older entries: after everybody's new ones."""
+    begun: bool = False
+    """In the middle of a sequence of calls, which would be for nothing if it ended here: before everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Ticket:
     due_at: float
     """When it was told to come back."""
     overtaken: int = 0
+    begun: bool = False
 
     def waits(self, now: float) -> bool:
         """Whether its turn is to be kept."""
@@ -53,8 +56,8 @@ class Ticket:
 
     @property
     def first(self) -> bool:
-        """Older entries that were overtaken often enough: nobody goes before them."""
-        return self.background and self.overtaken >= LIVE_IN_A_ROW
+        """What is begun, and older entries that were overtaken often enough: nobody goes before them."""
+        return self.begun or (self.background and self.overtaken >= LIVE_IN_A_ROW)
 
     @property
     def rank(self) -> tuple[bool, bool, float, float, int]:
@@ -162,6 +165,7 @@ def _ticket(mine: Ticket | None, levels: Iterable[Level], choices: Sequence[Cost
         mine.asked_at if mine is not None and waited else now,
         now,
         mine.overtaken if mine is not None and waited else 0,
+        claim.begun,
     )
 
 

@@ -103,6 +103,7 @@ def ticket_of(row: Any) -> Ticket:
         row.asked_at.timestamp(),
         row.due_at.timestamp(),
         row.overtaken,
+        row.begun,
     )
 
 
@@ -140,6 +141,7 @@ def _write(connection: Connection, ticket: Ticket, now: float) -> None:
         "start": ticket.start,
         "finish": ticket.finish,
         "overtaken": ticket.overtaken,
+        "begun": ticket.begun,
         "asked_at": func.to_timestamp(ticket.asked_at),
         "due_at": func.to_timestamp(ticket.due_at),
     }

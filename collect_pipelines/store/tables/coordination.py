@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -77,6 +78,8 @@ quota_ticket = Table(
     Column("finish", Float, nullable=False),
     # So often a request for new entries went before this one for older ones.
     Column("overtaken", Integer, nullable=False, server_default=text("0")),
+    # In the middle of a sequence of calls: before everybody.
+    Column("begun", Boolean, nullable=False, server_default=false()),
     moment("asked_at", nullable=False),
     # When it was told to come back, or was served.
     moment("due_at", nullable=False),

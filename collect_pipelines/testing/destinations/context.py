@@ -135,7 +135,7 @@ class FileContext:
         with self._moment("take_quota()"):
             return self.waits.pop(0) if self.waits else 0.0
 
-    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False) -> tuple[int, float]:
+    def choose_quota(self, choices: Sequence[Sequence[QuotaBucket]], *, background: bool = False, begun: bool = False) -> tuple[int, float]:
         """The first choice, and what the test says."""
         return 0, self.take_quota(choices[0], background=background)
 

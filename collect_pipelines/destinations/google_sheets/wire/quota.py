@@ -134,7 +134,7 @@ class Tokens:
         # a sequence that one account began is paid by it to the end, as long as it holds something
         payers = (self._payer,) if self._held.total() else self._allowed
         choices = [[one for kind, count in missing.items() for one in self._buckets[payer][kind] * count] for payer in payers]
-        choice, wait = self._context.choose_quota(choices)
+        choice, wait = self._context.choose_quota(choices, begun=begun)
         if wait > 0:
             raise TryLater("Waiting for Google's quota.", after=wait, quota_wait=not begun)
         self._payer = payers[choice]

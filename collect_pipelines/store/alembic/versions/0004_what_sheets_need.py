@@ -58,6 +58,7 @@ create table collect.quota_ticket (
     start double precision not null,
     finish double precision not null,
     overtaken integer default 0 not null,
+    begun boolean default false not null,
     asked_at timestamptz not null,
     due_at timestamptz not null,
     constraint quota_ticket_pk primary key (integration_id, background)
