@@ -23,6 +23,7 @@ __all__ = [
     "Counts",
     "Outline",
     "StoredBatch",
+    "attempted_through",
     "begin_attempt",
     "hold_integration",
     "last_batches",
@@ -132,6 +133,16 @@ def tried_through(connection: Connection, integration_id: int, after: int) -> in
     theirs = (batch.c.integration_id == integration_id, batch.c.to_position > after, batch.c.attempts > 0)
     query = select(func.max(batch.c.to_position)).where(*theirs, batch.c.purpose == "live", batch.c.state == "replaced")
     through: int | None = connection.execute(query).scalar()
+    return through
+
+
+def attempted_through(connection: Connection, integration_id: int) -> int:
+    """The last position that is settled, or was in an attempt: the receiver may have it."""
+    live = select(func.max(batch.c.to_position)).where(
+        batch.c.integration_id == integration_id, batch.c.purpose == "live", batch.c.attempts > 0
+    )
+    query = select(func.greatest(integration.c.cursor, live.scalar_subquery())).where(integration.c.integration_id == integration_id)
+    through: int = connection.execute(query).scalar_one()
     return through
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from collect_pipelines import plugins
-from collect_pipelines.destinations.interface import Destination
+from collect_pipelines.destinations.interface import Context, Destination
 from collect_pipelines.errors import Blocked, PluginError
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import Integration
 from collect_pipelines.sync.context import DeliveryContext
 
-__all__ = ["Finder", "Plug", "Plugs", "installed_destination"]
+__all__ = ["Finder", "Plug", "Plugs", "installed_destination", "make_destination"]
 
 Finder = Callable[[str], type[Destination]]
 
@@ -66,15 +66,20 @@ class Plugs:
 
     def _make(self, integration: Integration, config: str) -> Plug:
         context = DeliveryContext(self._database, self._settings, integration)
-        try:
-            found = self._finder(integration.kind)
-            return Plug(found(found.Config.model_validate(integration.config), context), context, config)
-        except PluginError as exc:
-            raise Blocked(exc.message, fix=exc.fix or f"Install the package that offers {integration.kind}.") from exc
-        except ValidationError as exc:
-            # names of fields only: a value can be a secret
-            fields = ", ".join(sorted({".".join(map(str, error["loc"])) or "configuration" for error in exc.errors()}))
-            raise Blocked(
-                f"The configuration of {integration.name} is not valid: {fields}.",
-                fix="Correct it with `collect integrations`, then resume.",
-            ) from exc
+        return Plug(make_destination(integration, context, self._finder), context, config)
+
+
+def make_destination(integration: Integration, context: Context, finder: Finder) -> Destination:
+    """A destination of its own for the integration. Raises Blocked when its configuration or its plug-in can't be used."""
+    try:
+        found = finder(integration.kind)
+        return found(found.Config.model_validate(integration.config), context)
+    except PluginError as exc:
+        raise Blocked(exc.message, fix=exc.fix or f"Install the package that offers {integration.kind}.") from exc
+    except ValidationError as exc:
+        # names of fields only: a value can be a secret
+        fields = ", ".join(sorted({".".join(map(str, error["loc"])) or "configuration" for error in exc.errors()}))
+        raise Blocked(
+            f"The configuration of {integration.name} is not valid: {fields}.",
+            fix="Correct it with `collect integrations`, then resume.",
+        ) from exc

@@ -1,6 +1,6 @@
 """One account at one spreadsheet: opening it, proving access, and the order in which a batch is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,13 +9,14 @@ from collect_pipelines.destinations.google_sheets.account.credentials import Acc
 from collect_pipelines.destinations.google_sheets.content.tables import MAIN, tables_of
 from collect_pipelines.destinations.google_sheets.files.shelf import Shelf
 from collect_pipelines.destinations.google_sheets.files.succession import Source
+from collect_pipelines.destinations.google_sheets.reading import Copies, read_back, remove_copies
 from collect_pipelines.destinations.google_sheets.tab.proof import prove
 from collect_pipelines.destinations.google_sheets.wire.calls import Api, connect
 from collect_pipelines.destinations.google_sheets.wire.codes import NO_CREDENTIALS
 from collect_pipelines.destinations.google_sheets.wire.problems import Explainer
 from collect_pipelines.destinations.google_sheets.wire.quota import Payer, Tokens
 from collect_pipelines.destinations.google_sheets.writing import Writing
-from collect_pipelines.destinations.interface import Batch, Context, Delivery, ProbeReport
+from collect_pipelines.destinations.interface import Batch, Context, Delivery, Held, ProbeReport
 from collect_pipelines.errors import Blocked
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ class Session:
             with self.api.http.tokens.paid_by(payer):
                 found.append(prove(self._shelf(title).books[-1]))
         return found[0]
+
+    def read_back(self) -> Iterator[list[Held]]:
+        """What the spreadsheets hold, in chunks. See `reading.read_back`."""
+        return read_back(self._shelf("").known)
+
+    def remove_copies(self, copies: Copies) -> int:
+        """Takes away rows that are there twice. See `reading.remove_copies`."""
+        with self.api.http.tokens.sequence():
+            return remove_copies(self._shelf("").known, copies, self.now)
 
     def close(self) -> None:
         """Closes the connections."""

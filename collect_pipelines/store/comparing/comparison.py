@@ -36,8 +36,8 @@ CONNECT_SECONDS = 10
 Verdict = tuple[int, bool, bool]
 """Position of an entry; whether some filter the integration had lets it through; whether every one does."""
 
-Found = tuple[str, int, bool, str]
-"""Response, revision, whether it stands there as deleted, and where."""
+Found = tuple[str, int | None, bool, str]
+"""Response, revision (None where none is kept), whether it stands there as deleted, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,27 @@ class Comparison:
         options = f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c jit=off -c timezone=UTC"
         try:
             self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options)
-        except psycopg.Error as exc:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise _away() from exc
-        self._run(TABLES)
-        ((self._begun,),) = self._rows("select clock_timestamp()")
+        try:
+            self._run(TABLES)
+            ((self._begun,),) = self._rows("select clock_timestamp()")
+        except BaseException:
+            self._connection.close()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._connection.close()
 
+    @property
+    def by_revision(self) -> bool:
+        """Whether every revision is a row of its own."""
+        return self._rules.append_only
+
     def judge(self, verdicts: Iterable[Verdict]) -> None:
         """Says which entries the filters let through; those that are not named pass all of them."""
-        self._copy("copy pg_temp.verdict (position, some, every) from stdin", verdicts)
+        self._copy("copy pg_temp.verdict (position, passes_some, passes_every) from stdin", verdicts)
 
     def expect(self) -> None:
         """Works out from the log what should be there."""
@@ -207,19 +216,19 @@ class Comparison:
             with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row(row)
-        except psycopg.Error as exc:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise _away() from exc
 
     def _run(self, statement: LiteralString, values: dict[str, Any] | None = None) -> None:
         try:
             self._connection.execute(statement, values)
-        except psycopg.Error as exc:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise _away() from exc
 
     def _rows(self, statement: LiteralString, values: dict[str, Any] | None = None) -> list[Any]:
         try:
             return self._connection.execute(statement, values).fetchall()
-        except psycopg.Error as exc:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise _away() from exc
 
 

@@ -15,9 +15,9 @@ __all__ = [
 ]
 
 TABLES = """
-create temp table verdict (position bigint primary key, some boolean not null, every boolean not null);
+create temp table verdict (position bigint primary key, passes_some boolean not null, passes_every boolean not null);
 create temp table left_out (first bigint, last bigint, doubtful boolean not null);
-create temp table found (response_id text not null, revision bigint not null, deleted boolean not null, place text not null);
+create temp table found (response_id text not null, revision bigint, deleted boolean not null, place text not null);
 create temp table expected (
     response_id text not null, revision bigint, position bigint not null, required boolean not null,
     lowest bigint not null, highest bigint not null, gone_from bigint
@@ -32,8 +32,8 @@ create temp table difference (like fresh);
 ENTRIES = """
 create temp table entry as
 select r.position, r.response_id, r.revision, r.operation,
-    r.operation <> 'delete' and coalesce(v.some, true) as live,
-    coalesce(v.some <> v.every, false)
+    r.operation <> 'delete' and coalesce(v.passes_some, true) as live,
+    coalesce(v.passes_some <> v.passes_every, false)
         or coalesce(l.state in ('waiting', 'superseded') or (l.state in ('open', 'discarded') and l.unknown), false)
         or coalesce(s.doubtful, false)
         or (r.position <= %(start)s and exists (
@@ -57,7 +57,7 @@ where r.form_id = %(form)s and r.position <= %(through)s
 EXPECTED_RESPONSES = """
 insert into pg_temp.expected (response_id, revision, position, required, lowest, highest, gone_from)
 select response_id, null, coalesce(position, any_position),
-    coalesce(top_live and not (%(takes_back)s and maybe_gone > top), false),
+    top_live and not (%(takes_back)s and coalesce(maybe_gone > top, false)),
     case when top_live then top when top is not null and %(takes_back)s then top + 1 else 1 end,
     coalesce(highest_live, 0),
     case when not top_live or top is null then 0 when maybe_gone > top then maybe_gone end
@@ -89,31 +89,34 @@ from pg_temp.entry where live or %(takes_back)s or maybe
 COMPARE_RESPONSES = """
 with rows_of as (
     select response_id, count(*) as copies, count(distinct revision) as revisions,
-        (array_agg(revision order by deleted, revision desc))[1] as revision,
-        (array_agg(deleted order by deleted, revision desc))[1] as deleted,
-        (array_agg(place order by deleted, revision desc))[1] as place,
-        (array_agg(place order by deleted, revision desc))[2] as second
+        (array_agg(revision order by deleted, revision desc nulls last))[1] as revision,
+        (array_agg(deleted order by deleted, revision desc nulls last))[1] as deleted,
+        (array_agg(place order by deleted, revision desc nulls last))[1] as place,
+        (array_agg(place order by deleted, revision desc nulls last))[2] as second
     from pg_temp.found group by response_id
 )
 insert into pg_temp.fresh
-select 'missing', e.response_id, null, e.position, 1, false, 'revision ' || e.lowest, 'no row', ''
+select 'missing', e.response_id, null::bigint, e.position, 1, false, 'revision ' || e.lowest, 'no row', ''
 from pg_temp.expected e left join rows_of f using (response_id)
 where e.required and f.response_id is null
 union all
-select 'duplicated', e.response_id, null, e.position, f.copies - 1, false, 'one row', f.copies || ' rows',
+select 'duplicated', e.response_id, null::bigint, e.position, f.copies - 1, false, 'one row', f.copies || ' rows',
     concat_ws(', ', f.place, f.second)
 from pg_temp.expected e join rows_of f using (response_id)
 where case when %(tolerant)s then f.copies > f.revisions else f.copies > 1 end
 union all
-select 'stale', e.response_id, null, e.position, 1, not f.deleted and f.revision > e.highest and e.highest > 0,
+select 'stale', e.response_id, null::bigint, e.position, 1, coalesce(not f.deleted and f.revision > e.highest and e.highest > 0, false),
     case when e.required then 'revision ' || e.lowest when e.gone_from is not null and e.lowest > e.highest then 'deleted'
         else 'revision ' || e.lowest || ' to ' || e.highest end,
-    case when f.revision = 0 then 'no revision' else 'revision ' || f.revision end || case when f.deleted then ', deleted' else '' end,
+    case when coalesce(f.revision, 0) = 0 then 'no revision' else 'revision ' || f.revision end
+        || case when f.deleted then ', deleted' else '' end,
     f.place
 from pg_temp.expected e join rows_of f using (response_id)
-where not case when f.deleted then coalesce(f.revision >= e.gone_from, false) else f.revision between e.lowest and e.highest end
+where not case when f.deleted then e.gone_from is not null and coalesce(f.revision >= e.gone_from, true)
+    else coalesce(f.revision between e.lowest and e.highest, e.lowest <= e.highest) end
 union all
-select 'strange', f.response_id, null, null, f.copies, false, 'no row', 'revision ' || f.revision, f.place
+select 'strange', f.response_id, null::bigint, null::bigint, f.copies, false, 'no row', coalesce('revision ' || f.revision, 'a row'),
+    f.place
 from rows_of f left join pg_temp.expected e using (response_id)
 where e.response_id is null
 """
@@ -133,7 +136,7 @@ select 'duplicated', e.response_id, e.revision, e.position, f.copies - 1, false,
 from pg_temp.expected e join rows_of f using (response_id, revision)
 where f.copies > 1
 union all
-select 'strange', f.response_id, f.revision, null, f.copies, false, 'no row', 'revision ' || f.revision, f.place
+select 'strange', f.response_id, f.revision, null::bigint, f.copies, false, 'no row', 'revision ' || f.revision, f.place
 from rows_of f left join pg_temp.expected e using (response_id, revision)
 where e.response_id is null
 """

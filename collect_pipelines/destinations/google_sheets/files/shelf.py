@@ -46,6 +46,11 @@ class Shelf:
         """All of them, oldest first; the last one takes what comes next."""
         return [self._book(one["spreadsheet"]) for one in self._files or [self._begin()]]
 
+    @property
+    def known(self) -> list[Book]:
+        """Those that were begun, oldest first: none is created and nothing is asked."""
+        return [self._book(one["spreadsheet"]) for one in self._files]
+
     def book_for(self, place: Place) -> Book:
         """The one that this part of a batch goes into, for ever the same: a copy of its request may be on its way."""
         books = zip(self.books, self._files, strict=True)

@@ -1,0 +1,1 @@
+"""Proving that a destination holds what the ledger says, and repairing what does not."""
