@@ -1,19 +1,23 @@
-"""Bringing the schema `collect` up to date; the scripts lie in `alembic/versions` beside this file."""
+"""
+Bringing the schema `collect` up to date; the scripts lie in `alembic/versions` beside this file.
+
+Alembic is imported by an upgrade only: whether one is needed is asked by every ingest process, again and again.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, MigrationInfo
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import column, func, inspect, select, table, text
 
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.tables.base import SCHEMA
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationInfo
 
 __all__ = ["MigrationStatus", "status", "upgrade"]
 
@@ -41,9 +45,13 @@ def upgrade(url: str) -> list[str]:
     Safe when two processes start it at once. Needs the right to create a schema in the database, nothing more.
     Raises Unavailable when Postgres is away or another transaction holds a table for too long, ConfigInvalid without that right.
     """
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
     applied: list[str] = []
 
-    def note(*, step: MigrationInfo, **_: Any) -> None:
+    def note(*, step: "MigrationInfo", **_: Any) -> None:
         applied.append(str(step.up_revision_id))
 
     with _database(url) as database, database.begin() as connection:
@@ -51,7 +59,7 @@ def upgrade(url: str) -> list[str]:
         connection.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         if not inspect(connection).has_schema(SCHEMA):
             connection.execute(text(f"create schema {SCHEMA}"))
-        scripts = _scripts()
+        scripts = ScriptDirectory(str(SCRIPTS))
         with EnvironmentContext(Config(), scripts, fn=lambda current, _: scripts._upgrade_revs("head", current)) as environment:
             environment.configure(
                 connection=connection,
@@ -65,21 +73,18 @@ def upgrade(url: str) -> list[str]:
 
 def status(url: str) -> MigrationStatus:
     """Where the database stands; changes nothing. Raises Unavailable when Postgres is away."""
-    scripts = _scripts()
-    head = scripts.get_current_head()
-    assert head is not None, "the wheel holds the migrations"
+    revisions = _revisions()
     with _database(url) as database, database.begin() as connection:
-        current = _context(connection).get_current_revision() if inspect(connection).has_table(VERSION_TABLE, SCHEMA) else None
-    pending = tuple(script.revision for script in scripts.iterate_revisions(head, current or "base"))
-    return MigrationStatus(current, head, pending[::-1])
+        exists = connection.scalar(select(func.to_regclass(f"{SCHEMA}.{VERSION_TABLE}").is_not(None)))
+        versions = select(func.max(column("version_num"))).select_from(table(VERSION_TABLE, schema=SCHEMA))
+        current = connection.scalar(versions) if exists else None
+    return MigrationStatus(current, revisions[-1], tuple(revision for revision in revisions if current is None or revision > current))
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(SCRIPTS))
-
-
-def _context(connection: Connection) -> MigrationContext:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "version_table_schema": SCHEMA})
+@cache
+def _revisions() -> tuple[str, ...]:
+    """Every revision, oldest first: scripts are named after theirs, and numbered."""
+    return tuple(sorted(script.name.partition("_")[0] for script in (SCRIPTS / "versions").glob("[0-9]*.py")))
 
 
 @contextmanager

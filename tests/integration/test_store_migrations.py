@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import create_engine, make_url
 
@@ -15,7 +16,7 @@ from collect_pipelines.errors import ConfigInvalid, Unavailable
 from collect_pipelines.local.ports import free_port
 from collect_pipelines.local.postgres import EmbeddedPostgres, create_database
 from collect_pipelines.store.database import Database
-from collect_pipelines.store.migrations import VERSION_TABLE, status, upgrade
+from collect_pipelines.store.migrations import SCRIPTS, VERSION_TABLE, status, upgrade
 from collect_pipelines.store.tables import SCHEMA, metadata
 
 
@@ -132,6 +133,19 @@ def test_an_upgrade_without_postgres_is_unavailable_and_hides_the_password() -> 
         upgrade(f"postgresql://user:hunter2@127.0.0.1:{free_port()}/nowhere")
 
     assert "hunter2" not in str(away.value) + str(away.value.fix)
+
+
+def test_the_names_of_the_scripts_are_their_revisions_in_order(empty_url: str) -> None:
+    scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions("base", "heads")
+
+    assert list(status(empty_url).pending) == [script.revision for script in scripts][::-1]
+
+
+def test_a_database_of_a_newer_version_is_behind_nothing(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update collect.schema_version set version_num = '9999'")
+
+    assert (status(database_url).current, status(database_url).pending) == ("9999", ())
 
 
 def test_the_migrations_lie_inside_the_package() -> None:
