@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import column, func, inspect, select, table, text
+from sqlalchemy import Text, column, func, inspect, select, table, text
 
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.tables.base import SCHEMA
@@ -76,7 +76,7 @@ def status(url: str) -> MigrationStatus:
     revisions = _revisions()
     with _database(url) as database, database.begin() as connection:
         exists = connection.scalar(select(func.to_regclass(f"{SCHEMA}.{VERSION_TABLE}").is_not(None)))
-        versions = select(func.max(column("version_num"))).select_from(table(VERSION_TABLE, schema=SCHEMA))
+        versions = select(func.max(column("version_num", Text))).select_from(table(VERSION_TABLE, schema=SCHEMA))
         current = connection.scalar(versions) if exists else None
     return MigrationStatus(current, revisions[-1], tuple(revision for revision in revisions if current is None or revision > current))
 
