@@ -183,9 +183,7 @@ class Errand:
         outcome = outcome or ("unknown" if error.unknown else "postponed")
         wait = self._ending.postpone(error, outcome, self._seconds, failed=failed, in_a_row=in_a_row)
         only_waited = error.quota_wait and not error.unknown
-        return self._told(
-            "postponed", message=error.message, retry_in_seconds=wait, quota_wait_seconds=quota_wait, only_waited=only_waited
-        )
+        return self._told("postponed", message=error.message, retry_in_seconds=wait, quota_wait_seconds=quota_wait, only_waited=only_waited)
 
     def _refused(self, error: Refused) -> Report:
         stored = self.attempt.stored
