@@ -167,9 +167,7 @@ class Appender:
             raise foreign() from refusal  # several rows may have one id, so nothing can be compared
         begin_anew(self.book, self.now())
         # Promise 5: never taken for success; what landed in the lost time is found by its ids
-        raise TryLater(
-            "The spreadsheet holds batches that this database does not know: rows are compared first.", after=1.0
-        ) from refusal
+        raise TryLater("The spreadsheet holds batches that this database does not know: rows are compared first.", after=1.0) from refusal
 
     def _some_column_appeared(self, parcel: Parcel) -> bool:
         after = self.book.layouts()
