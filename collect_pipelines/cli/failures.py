@@ -7,7 +7,7 @@ import click
 
 from collect_pipelines.errors import CollectError
 
-__all__ = ["CHANGES", "DELIVERY_INCOMPLETE", "EXIT_CODES", "INTERRUPTED", "QUARANTINED", "UNAVAILABLE", "exit_code", "report"]
+__all__ = ["CHANGES", "DELIVERY_INCOMPLETE", "DIFFERENT", "EXIT_CODES", "INTERRUPTED", "QUARANTINED", "UNAVAILABLE", "exit_code", "report"]
 
 USAGE = 2
 INVALID = 3
@@ -17,6 +17,7 @@ DELIVERY_INCOMPLETE = 6
 UNAVAILABLE = 7
 TIMED_OUT = 8
 CHANGES = 9
+DIFFERENT = 10
 INTERRUPTED = 130
 
 EXIT_CODES = {
@@ -30,6 +31,7 @@ EXIT_CODES = {
     UNAVAILABLE: "Something needed (Postgres, a port, a file, a destination, access) is not available, or needs a person.",
     TIMED_OUT: "Waiting took longer than allowed.",
     CHANGES: "Done: `collect plan` found something that `collect apply` would change.",
+    DIFFERENT: "Done: `collect reconcile` found rows that are not as they should be.",
     INTERRUPTED: "Interrupted with Ctrl-C.",
 }
 """Every exit code of `collect` and what it means."""

@@ -47,6 +47,9 @@ COMMANDS = {
     "replay": LazyCommand(
         f"{ROOM}.replay", "Send the integration NAME once more what it has been sent, as the responses and its settings are now."
     ),
+    "reconcile": LazyCommand(
+        f"{ROOM}.reconcile", "Compare what the integration NAME should hold, by the log, with what its destination holds now."
+    ),
     "slang": LazyCommand(f"{ROOM}.slang", "Import slang lexicons, list them, and search texts and stored responses."),
     "sms": LazyCommand(f"{ROOM}.sms", "Count segments, list messages and what became of them, and keep the opt-out list."),
     "sync": LazyCommand(f"{ROOM}.sync", "Validate and deliver in this process until nothing is pending."),

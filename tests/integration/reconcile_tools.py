@@ -5,12 +5,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sqlalchemy import text
+
 from collect_pipelines.destinations.interface import Batch, Capability, Delivery, DestinationConfig, Held, OnDelete, Outcome
 from collect_pipelines.settings import Settings
+from collect_pipelines.store.database import Database
 from collect_pipelines.sync.deliver import Courier
 from collect_pipelines.sync.reconcile.borrowing import Patience
 from collect_pipelines.sync.reconcile.comparing import Findings, compare
-from tests.integration.sync_tools import Scene, Shelf, on_shelf, open_shelf
+from tests.integration.sync_tools import Scene, Shelf, on_shelf, open_shelf, scene
 
 CHUNK = 4
 
@@ -73,6 +76,20 @@ def board(**attributes: Any) -> type[Board]:
     """A Board of its own."""
     wrapped = {name: staticmethod(value) if callable(value) else value for name, value in attributes.items()}
     return type("TestBoard", (Board,), wrapped)
+
+
+def visits(database: Database, folder: Path, *names: str, kind: type[Board] = Board, **mapping: Any) -> Scene:
+    """A form whose integration is a board, with these responses delivered to it."""
+    it = scene(database, folder, kind="board", mapping=mapping, path="")
+    with database.begin() as connection:
+        statement = text(
+            "update collect.integration set config = jsonb_build_object('path', cast(:path as text)) where integration_id = :id"
+        )
+        connection.execute(statement, {"path": str(it.path), "id": it.integration_id})
+    if names:
+        it.create(*names)
+        deliver(it, kind)
+    return it
 
 
 def deliver(it: Scene, kind: type[Board] = Board, *, until: int = 10) -> None:

@@ -16,9 +16,9 @@ from collect_pipelines.store.reconciliations import KEPT, newest_reconciliations
 from collect_pipelines.sync.mapping.model import MappingConfig
 from collect_pipelines.sync.mapping.saving import change_integration
 from collect_pipelines.sync.reconcile.comparing import can_compare
-from tests.integration.reconcile_tools import Board, board, compared, counted, deliver, rows, scribble
+from tests.integration.reconcile_tools import Board, board, compared, counted, deliver, rows, scribble, visits
 from tests.integration.store_filling import fill
-from tests.integration.sync_tools import Scene, Shelf, one_database, scene, submission
+from tests.integration.sync_tools import Scene, Shelf, one_database, submission
 
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
@@ -28,19 +28,6 @@ if TYPE_CHECKING:
 def shared(postgres: "EmbeddedPostgres", template_database: str) -> Iterator[Database]:
     with one_database(postgres, template_database) as database:
         yield database
-
-
-def visits(database: Database, folder: Path, *names: str, kind: type[Board] = Board, **mapping: Any) -> Scene:
-    it = scene(database, folder, kind="board", mapping=mapping, path="")
-    with database.begin() as connection:
-        statement = text(
-            "update collect.integration set config = jsonb_build_object('path', cast(:path as text)) where integration_id = :id"
-        )
-        connection.execute(statement, {"path": str(it.path), "id": it.integration_id})
-    if names:
-        it.create(*names)
-        deliver(it, kind)
-    return it
 
 
 def change(it: Scene, response: str, revision: int, operation: Any = "edit", **answers: Any) -> None:

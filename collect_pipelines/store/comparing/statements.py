@@ -17,7 +17,9 @@ __all__ = [
 TABLES = """
 create temp table verdict (position bigint primary key, passes_some boolean not null, passes_every boolean not null);
 create temp table left_out (first bigint, last bigint, doubtful boolean not null);
-create temp table found (response_id text not null, revision bigint, deleted boolean not null, place text not null);
+create temp table found (
+    number bigint generated always as identity, response_id text not null, revision bigint, deleted boolean not null, place text not null
+);
 create temp table expected (
     response_id text not null, revision bigint, position bigint not null, required boolean not null,
     lowest bigint not null, highest bigint not null, gone_from bigint
@@ -89,10 +91,10 @@ from pg_temp.entry where live or %(takes_back)s or maybe
 COMPARE_RESPONSES = """
 with rows_of as (
     select response_id, count(*) as copies, count(distinct revision) as revisions,
-        (array_agg(revision order by deleted, revision desc nulls last))[1] as revision,
-        (array_agg(deleted order by deleted, revision desc nulls last))[1] as deleted,
-        (array_agg(place order by deleted, revision desc nulls last))[1] as place,
-        (array_agg(place order by deleted, revision desc nulls last))[2] as second
+        (array_agg(revision order by deleted, revision desc nulls last, number))[1] as revision,
+        (array_agg(deleted order by deleted, revision desc nulls last, number))[1] as deleted,
+        (array_agg(place order by deleted, revision desc nulls last, number))[1] as place,
+        (array_agg(place order by deleted, revision desc nulls last, number))[2] as second
     from pg_temp.found group by response_id
 )
 insert into pg_temp.fresh
@@ -123,7 +125,8 @@ where e.response_id is null
 
 COMPARE_REVISIONS = """
 with rows_of as (
-    select response_id, revision, count(*) as copies, min(place) as place, max(place) as second
+    select response_id, revision, count(*) as copies, (array_agg(place order by number))[1] as place,
+        (array_agg(place order by number))[2] as second
     from pg_temp.found group by response_id, revision
 )
 insert into pg_temp.fresh

@@ -20,7 +20,7 @@ from collect_pipelines.sync.stacks import where_from
 from collect_pipelines.sync.versions import Versions
 from collect_pipelines.telemetry.logs import get_logger
 
-__all__ = ["LISTED", "Findings", "Tell", "can_compare", "compare"]
+__all__ = ["LISTED", "Findings", "Tell", "can_compare", "compare", "words_of_error"]
 
 log = get_logger(__name__)
 
@@ -84,7 +84,7 @@ def compare(
         outcome = _Work(database, settings, integration, finder, patience or Patience(), tell).done(refill=refill)
     except Exception as exc:
         with database.begin() as connection:
-            end_reconciliation(connection, number, None, error=_words(exc, integration))
+            end_reconciliation(connection, number, None, error=words_of_error(exc, integration))
             stored = reconciliation_by_id(connection, number)
         if isinstance(exc, CollectError) and not isinstance(exc, DeliveryError):
             raise
@@ -168,7 +168,8 @@ def _found(destination: Destination, *, by_revision: bool) -> Iterator[Found]:
             yield storable(str(row.response_id))[:MOST_ID_CHARACTERS], revision, bool(row.deleted), storable(str(row.place))
 
 
-def _words(error: Exception, integration: Integration) -> str:
+def words_of_error(error: Exception, integration: Integration) -> str:
+    """What went wrong, for a person; of a fault of the plug-in the class alone, which is logged with its place."""
     if isinstance(error, CollectError):
         return storable(f"{error.message} {error.fix or ''}".strip())
     # Promise 10: the class only; its message may hold answers

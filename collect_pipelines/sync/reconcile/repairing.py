@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from collect_pipelines.errors import CollectError, TryLater, Unavailable
+from collect_pipelines.errors import TryLater, Unavailable
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.audit import record_audit
 from collect_pipelines.store.backfills import begin_replay
@@ -16,7 +16,7 @@ from collect_pipelines.store.leases import Lease, release_lease, take_lease
 from collect_pipelines.store.reconciliations import note_repair
 from collect_pipelines.sync.plugs import Finder, installed_destination, make_destination
 from collect_pipelines.sync.reconcile.borrowing import Patience, ReadingContext
-from collect_pipelines.sync.reconcile.comparing import Findings
+from collect_pipelines.sync.reconcile.comparing import Findings, words_of_error
 from collect_pipelines.sync.tenure import LEASE_SECONDS, Tenure, wall_seconds
 
 __all__ = ["Repair", "repair"]
@@ -63,8 +63,8 @@ def repair(
             removed = _Removal(database, settings, integration, finder, patience or Patience()).done(findings.copies)
         except Unavailable:
             raise
-        except CollectError as exc:
-            trouble = f"{exc.message} {exc.fix or ''}".strip()
+        except Exception as exc:  # noqa: BLE001 - a plug-in may raise anything, and the rest is to be repaired all the same
+            trouble = words_of_error(exc, integration)
     with database.begin() as connection:
         backfill_id = None
         if positions := findings.send_again:
