@@ -35,18 +35,16 @@ def _at(cells: list[Any], place: int) -> Any:
 
 @dataclass
 class Persons:
-    """Somebody at the spreadsheets of a story; remembers what they wrote, deleted and renamed."""
+    """Somebody at the spreadsheets of a story; remembers what they wrote and renamed."""
 
     open_files: Callable[[], list[People]]
     row_deleted: Callable[[str], None] = lambda response: None
     done: Counter[str] = field(default_factory=Counter)
     """How often each action was done."""
     remarks: dict[str, str] = field(default_factory=dict)
-    """What they wrote beside a response."""
+    """What they wrote beside a response; gone with its row."""
     notes: list[str] = field(default_factory=list)
     """What they wrote into rows of their own."""
-    deleted_rows: dict[str, int] = field(default_factory=dict)
-    """How often they deleted the row of a response."""
     deleted_columns: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
     """Headers they gave, by what the column holds."""
@@ -150,7 +148,6 @@ class Persons:
             index, response = rows[number % len(rows)]
             person.delete_rows(tab.title, index, index + 1)
             self.row_deleted(response)
-            self.deleted_rows[response] = self.deleted_rows.get(response, 0) + 1
             self.remarks.pop(response, None)
 
     def delete_column(self, person: People, tab: Tab, number: int) -> None:
@@ -167,7 +164,7 @@ class Persons:
 
     def copy_tab(self, person: People, tab: Tab, number: int) -> None:
         """Keeps a copy of the tab."""
-        title = f"A copy of ours {number}.{len(person.workbook.tabs)}"
+        title = f"A copy of ours {len(self.copies)}"
         if len(person.workbook.tabs) < 6:
             person.duplicate_tab(tab.title, title)
             self.copies[person.tab_id(title)] = person.values(title)

@@ -94,11 +94,13 @@ class Story:
     position: int = 0
     batches: int = 0
     held_until: float | None = None
-    edited_after_deletion: set[str] = field(default_factory=set)
+    deleted_rows: str = "respect"
+    wanted_again: dict[str, set[int]] = field(default_factory=dict)
+    """Responses whose row a person deleted: how often they may stand there now."""
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.world = World(self.server, title=self.title, config=self.config)
+        self.world = World(self.server, title=self.title, config={"deleted_rows": self.deleted_rows} | self.config)
         self.world.most_cells = self.most_cells
         self.world.now = self.server.service.clock.now()
         self.persons = Persons(self.files, self._row_deleted)
@@ -300,8 +302,8 @@ class Story:
     def _allowed(self, response: Response) -> set[int]:
         if response.deleted and self.on_delete in ("clear", "delete"):
             return {0}
-        if response.response_id in self.persons.deleted_rows:
-            return {0, 1} if response.response_id in self.edited_after_deletion else {0}
+        if response.response_id in self.wanted_again:
+            return self.wanted_again[response.response_id]
         if response.deleted:
             return {1} if response.response_id in self._alive else {0}
         return {1}
@@ -330,10 +332,10 @@ class Story:
         return [self.server.people(one) for one in known if self.server.library.find(one) is not None]
 
     def _row_deleted(self, response: str) -> None:
-        """A person deleted its row: what is written of it from now on, or is under way, may bring it back."""
+        """A person deleted its row: it stays away, unless a policy brings it back with the next edit; one may be on its way."""
         open_rows = self._open.frame.select("_response_id", "_operation").iter_rows() if self._open is not None else []
-        if response in self.pending or (response, "edit") in list(open_rows):
-            self.edited_after_deletion.add(response)
+        coming = response in self.pending or (response, "edit") in list(open_rows)
+        self.wanted_again[response] = {0, 1} if coming and self.deleted_rows == "refill" else {0}
 
     def _answers(self, name: str) -> dict[str, Any]:
         answers: dict[str, Any] = {"name": name, "age": self.position}
@@ -341,8 +343,9 @@ class Story:
 
     def _write(self, response: Response, operation: str) -> None:
         self.responses[response.response_id] = response
-        if response.response_id in self.persons.deleted_rows:
-            self.edited_after_deletion.add(response.response_id)
+        if response.response_id in self.wanted_again and self.deleted_rows == "refill":
+            # a deletion brings nothing back, and finds a row only if one is there
+            self.wanted_again[response.response_id] = {0, 1} if response.deleted else {1}
         answers = [response.answers.get(one.key) for one in self.columns]
         row = entry(response.response_id, self.position, *answers, revision=response.revision, operation=operation)
         self.pending.pop(response.response_id, None)

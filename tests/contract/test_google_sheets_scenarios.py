@@ -225,7 +225,37 @@ def test_what_a_person_must_mend_stops_the_sync_and_its_backlog_goes_out_afterwa
     shared.finish()
 
 
-@pytest.mark.parametrize("on_delete", ["tombstone", "clear"])
+@pytest.mark.parametrize("meanwhile", ["another worker", "delete a row", "move rows", "sort", "insert rows"])
+def test_a_deleted_response_takes_its_own_row_along_and_no_other(server: RunningServer, meanwhile: str) -> None:
+    story = begun(server, on_delete="delete")
+    for call in range(CALLS):
+        story.submit(2)
+        story.until_delivered()
+        story.delete(1)
+        act = story.second_worker if meanwhile == "another worker" else lambda: story.persons.act(meanwhile, 1)
+        with story.meanwhile(act, call):
+            story.deliver()
+        story.until_delivered()
+        story.check()
+    story.finish()
+
+
+@pytest.mark.parametrize("deleted_rows", ["respect", "refill", "report"])
+def test_rows_that_people_delete_while_their_responses_are_edited(server: RunningServer, deleted_rows: str) -> None:
+    story = begun(server, deleted_rows=deleted_rows)
+    for call in range(CALLS):
+        changes(story)
+        story.edit(call)
+        with story.meanwhile(lambda call=call: story.persons.act("delete a row", call), call):  # type: ignore[misc]
+            story.deliver()
+        story.until_delivered()
+        story.persons.act("delete a row", call)
+        story.edit(call)
+        story.until_delivered()
+    story.finish()
+
+
+@pytest.mark.parametrize("on_delete", ["tombstone", "clear", "delete"])
 def test_deleted_responses_between_edits_and_sorting(server: RunningServer, on_delete: str) -> None:
     story = begun(server, on_delete=on_delete)
     for number in range(4):
@@ -349,21 +379,29 @@ def tell_either_way(story: Story, steps: list[tuple[Any, ...]], unknown: dict[st
             setattr(switches, name, value)
 
 
-@given(steps=st.lists(STEPS, min_size=10, max_size=30), unknown=UNKNOWN)
+POLICIES = st.fixed_dictionaries({
+    "on_delete": st.sampled_from(["tombstone", "clear", "delete"]),
+    "deleted_rows": st.sampled_from(["respect", "refill", "report"]),
+})  # fmt: skip
+
+
+@given(steps=st.lists(STEPS, min_size=10, max_size=30), unknown=UNKNOWN, policies=POLICIES)
 @settings(max_examples=30, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_any_schedule_of_troubles_and_people(server: RunningServer, steps: list[tuple[Any, ...]], unknown: dict[str, bool]) -> None:
-    tell_either_way(begun(server), steps, unknown)
+def test_any_schedule_of_troubles_and_people(
+    server: RunningServer, steps: list[tuple[Any, ...]], unknown: dict[str, bool], policies: dict[str, str]
+) -> None:
+    tell_either_way(begun(server, **policies), steps, unknown)
 
 
-@pytest.mark.slow  # longer schedules, thousands of them, other ones each time, also over several spreadsheets and kinds of deletion
+@pytest.mark.slow  # longer schedules, thousands of them, other ones each time, also over several spreadsheets
 @given(
     steps=st.lists(STEPS, min_size=10, max_size=80),
     unknown=UNKNOWN,
     most_cells=st.sampled_from([None, 1500]),
-    on_delete=st.sampled_from(["tombstone", "clear"]),
+    policies=POLICIES,
 )
 @settings(max_examples=int(os.environ.get("COLLECT_SOAK_STORIES", "2000")), database=None, suppress_health_check=list(HealthCheck))
 def test_long_schedules_of_troubles_and_people(
-    server: RunningServer, steps: list[tuple[Any, ...]], unknown: dict[str, bool], most_cells: int | None, on_delete: str
+    server: RunningServer, steps: list[tuple[Any, ...]], unknown: dict[str, bool], most_cells: int | None, policies: dict[str, str]
 ) -> None:
-    tell_either_way(begun(server, most_cells=most_cells, on_delete=on_delete), steps, unknown)
+    tell_either_way(begun(server, most_cells=most_cells, **policies), steps, unknown)

@@ -13,7 +13,7 @@ from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
 from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 
-__all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "hold", "look", "row_places", "standing", "write"]
+__all__ = ["ANCHORS_AT_ONCE", "Held", "Standing", "anchored", "group_of", "hold", "look", "row_places", "standing", "write"]
 
 ANCHORS_AT_ONCE = 500  # rows: their marks take 4,000 of the 30,000 characters a tab has
 ANCHOR_BASE = 2**30  # anchors live above every id of the sequence, so a stray one never meets a marker
@@ -59,13 +59,7 @@ def hold(book: Book, tab: Tab, rows: Sequence[Held], now: float, *, width: int =
 
     The marks are removed with a later write, or when their row or column goes.
     """
-    # A new group each time: a late copy of an earlier request finds no mark to write by (promise 6).
-    group = secrets.randbelow(ANCHOR_GROUPS)
-    requests = []
-    for place, held in enumerate(rows):
-        held.anchor = ANCHOR_BASE + group * GROUP_SIZE + place
-        span = {"sheetId": tab.memory.tab, "dimension": "ROWS", "startIndex": held.index, "endIndex": held.index + 1}
-        requests.append(created(held.anchor, ANCHOR, str(group), {"dimensionRange": span}))
+    group, requests = anchored(tab, rows)
     width = min(width, GROUP_SIZE - COLUMNS_FROM)
     for position in range(width):
         span = {"sheetId": tab.memory.tab, "dimension": "COLUMNS", "startIndex": position, "endIndex": position + 1}
@@ -78,6 +72,24 @@ def hold(book: Book, tab: Tab, rows: Sequence[Held], now: float, *, width: int =
     layouts = leftovers.update(book, requests, now)
     memory.anchors = [*memory.anchors, group]
     return Standing(group, layouts[tab.name], {position: position for position in range(width)})
+
+
+def anchored(tab: Tab, rows: Sequence[Held]) -> tuple[int, list[Json]]:
+    """Gives each row an anchor; returns their group and the requests that hang them there."""
+    # A new group each time: a late copy of an earlier request finds no mark to write by (promise 6).
+    group = secrets.randbelow(ANCHOR_GROUPS)
+    requests = []
+    for place, held in enumerate(rows):
+        held.anchor = ANCHOR_BASE + group * GROUP_SIZE + place
+        span = {"sheetId": tab.memory.tab, "dimension": "ROWS", "startIndex": held.index, "endIndex": held.index + 1}
+        requests.append(created(held.anchor, ANCHOR, str(group), {"dimensionRange": span}))
+    return group, requests
+
+
+def group_of(anchor: int) -> int | None:
+    """The group of an anchor; None for any other number."""
+    group = (anchor - ANCHOR_BASE) // GROUP_SIZE
+    return group if 0 <= group < ANCHOR_GROUPS else None
 
 
 def standing(book: Book, tab: Tab, held: Standing) -> Standing:

@@ -7,19 +7,12 @@ from typing import Any
 
 from collect_pipelines.destinations.google_sheets.content.cells import revision_in
 from collect_pipelines.destinations.google_sheets.content.tables import ID, REVISION, Row
-from collect_pipelines.destinations.google_sheets.editing.anchors import (
-    ANCHOR_BASE,
-    ANCHOR_GROUPS,
-    ANCHORS_AT_ONCE,
-    GROUP_SIZE,
-    Held,
-    hold,
-    look,
-    row_places,
-)
+from collect_pipelines.destinations.google_sheets.editing.anchors import ANCHORS_AT_ONCE, Held, anchored, group_of, look, row_places
+from collect_pipelines.destinations.google_sheets.landing import leftovers
+from collect_pipelines.destinations.google_sheets.landing.leftovers import ANCHOR
 from collect_pipelines.destinations.google_sheets.tab.book import Book
 from collect_pipelines.destinations.google_sheets.tab.memory import Layout
-from collect_pipelines.destinations.google_sheets.tab.tab import Tab
+from collect_pipelines.destinations.google_sheets.tab.tab import Tab, created
 from collect_pipelines.destinations.google_sheets.wire.problems import BadRequest
 from collect_pipelines.errors import TryLater
 
@@ -27,6 +20,8 @@ __all__ = ["COPIES_AT_ONCE", "remove"]
 
 COPIES_AT_ONCE = ANCHORS_AT_ONCE // 2  # rows that go in one call, when for each of them another one is held that stays
 
+BEING_DELETED = "This row is being deleted."  # what people see of a guard, for the moment
+GUARDING = ("createDeveloperMetadata", "addProtectedRange", "updateProtectedRange", "deleteProtectedRange")
 GUARD_FIELDS = "sheets(properties.sheetId,protectedRanges.protectedRangeId)"
 
 Json = dict[str, Any]
@@ -51,21 +46,38 @@ def remove(
 
 
 def _remove(book: Book, tab: Tab, rows: Sequence[Held], now: Callable[[], float], kept: Sequence[Held] = ()) -> None:
-    left = _guards_left(book, tab)
-    with _guarded():
-        standing = hold(book, tab, [*rows, *kept], now(), also=lambda: _guards(tab, rows, left))
+    group, layout = _hold(book, tab, rows, now(), kept)
     look(tab, [*rows, *kept])
-    right = [one for one in rows if _stands(one, standing.layout)]
-    gone = {one.row.key for one in kept if not _stands(one, standing.layout, with_revision=True)}
-    right = [one for one in right if one.row.key not in gone]
-    places = row_places(book, tab, standing.group)
-    there = sorted(((places[one.anchor], one) for one in right if one.anchor in places), key=lambda pair: -pair[0])
-    requests = [request for index, one in there for request in _deletion(tab, index, one.anchor)]
-    requests += [{"deleteProtectedRange": {"protectedRangeId": one.anchor}} for one in rows if one not in [other for _, other in there]]
+    gone = {one.row.key for one in kept if not _stands(one, layout, with_revision=True)}
+    right = [one for one in rows if _stands(one, layout) and one.row.key not in gone]
+    places = row_places(book, tab, group)
+    there = sorted(((places[one.anchor], one.anchor) for one in right if one.anchor in places), reverse=True)
+    requests = [request for index, anchor in there for request in _deletion(tab, index, anchor, group)]
+    deleted = {anchor for _, anchor in there}
+    requests += [_unguarded(one.anchor) for one in rows if one.anchor not in deleted]
+    # those of the rows that go are there once more when they are gone; where none goes, all may be gone
+    requests += [_unanchored(group)] if there else []
     with _guarded():
         book.api.update(book.spreadsheet, requests)
+    if not there:
+        book.memory.anchors = [*book.memory.anchors, group]
     if len(there) < len(rows):
         raise _moving()
+
+
+def _hold(book: Book, tab: Tab, rows: Sequence[Held], now: float, kept: Sequence[Held]) -> tuple[int, Layout]:
+    """
+    Hangs an anchor on each row, and guards those that are to go; returns the group of the anchors and where our columns stood then.
+
+    Ends what an earlier removal left behind, guards and anchors at once: while both stand, a late copy of it may still land, rightly.
+    """
+    left = _guards_left(book, tab)
+    book.memory.anchors = list(dict.fromkeys([*book.memory.anchors, *_groups(left)]))  # the update takes their deletion along
+    ended = [_unguarded(number) for number in left]
+    group, anchors = anchored(tab, [*rows, *kept])
+    guards = [{"addProtectedRange": {"protectedRange": _guard(tab, one.index, one.anchor)}} for one in rows]
+    with _guarded():
+        return group, leftovers.update(book, [*ended, *anchors, *guards], now)[tab.name]
 
 
 def _stands(held: Held, layout: Layout, *, with_revision: bool = False) -> bool:
@@ -76,41 +88,49 @@ def _stands(held: Held, layout: Layout, *, with_revision: bool = False) -> bool:
     return not with_revision or revision_in(cells.get(layout.get(REVISION, -1), "")) == held.row.revision
 
 
-def _guards(tab: Tab, rows: Sequence[Held], before: Sequence[int]) -> list[Json]:
-    """A guard for each row: a protected range that only warns, for the moment. Guards that were left behind go."""
-    guards: list[Json] = [{"deleteProtectedRange": {"protectedRangeId": number}} for number in before]
-    return guards + [{"addProtectedRange": {"protectedRange": _guard(tab, one.index, one.anchor)}} for one in rows]
+def _groups(guards: Sequence[int]) -> list[int]:
+    return sorted({group for number in guards if (group := group_of(number)) is not None})
+
+
+def _unguarded(number: int) -> Json:
+    return {"deleteProtectedRange": {"protectedRangeId": number}}
+
+
+def _unanchored(group: int) -> Json:
+    lookup = {"metadataKey": ANCHOR, "metadataValue": str(group)}
+    return {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": lookup}}}
 
 
 def _guard(tab: Tab, index: int, number: int) -> Json:
     span = {"sheetId": tab.number, "startRowIndex": index, "endRowIndex": index + 1}
-    return {"protectedRangeId": number, "range": span, "warningOnly": True, "description": "This row is being deleted."}
+    return {"protectedRangeId": number, "range": span, "warningOnly": True, "description": BEING_DELETED}
 
 
 def _guards_left(book: Book, tab: Tab) -> list[int]:
-    """Guards of a removal that came to no end. While they stand, a late copy of it may still land."""
+    """Guards of a removal that came to no end."""
     sheets = book.api.spreadsheet(book.spreadsheet, GUARD_FIELDS).get("sheets", [])
     ours = [one for one in sheets if one["properties"].get("sheetId", 0) == tab.number]
     numbers = [guard["protectedRangeId"] for one in ours for guard in one.get("protectedRanges", [])]
-    return [number for number in numbers if ANCHOR_BASE <= number < ANCHOR_BASE + ANCHOR_GROUPS * GROUP_SIZE]
+    return [number for number in numbers if group_of(number) is not None]
 
 
-def _deletion(tab: Tab, index: int, guard: int) -> list[Json]:
+def _deletion(tab: Tab, index: int, anchor: int, group: int) -> list[Json]:
     """
-    Deletes the row, if it is the one that its guard stands on; else Google refuses all requests of the call.
+    Deletes the row, if it is the one that the anchor hangs on and the guard stands on; else Google refuses all requests of the call.
 
-    Promise 6: a guard goes with its row. The first request is refused when the guard is gone, so a second or late copy deletes nothing,
-    nor does one whose row a person deleted; the third when it is still there, so a row that is moved away saves the one in its place.
-    The requests of a call are carried out in order, all or none.
+    Promise 6: anchor and guard go with the row, and their id is unique. The first request is refused when the guard is gone, so a
+    second or late copy deletes nothing, nor does one whose row a person deleted. The others are refused when anchor or guard are still
+    there: an anchor follows its row when people sort, a guard when they insert and move. The requests are carried out in order.
     """
     span = {"sheetId": tab.number, "dimension": "ROWS", "startIndex": index, "endIndex": index + 1}
-    described = {"protectedRangeId": guard, "description": "This row is being deleted"}
+    described = {"protectedRangeId": anchor, "description": BEING_DELETED}
     return [
         {"updateProtectedRange": {"protectedRange": described, "fields": "description"}},
         {"deleteDimension": {"range": span}},
+        created(anchor, ANCHOR, str(group), {"sheetId": tab.number}),
         # on the header, which is always there, and only until the next request
-        {"addProtectedRange": {"protectedRange": _guard(tab, 0, guard)}},
-        {"deleteProtectedRange": {"protectedRangeId": guard}},
+        {"addProtectedRange": {"protectedRange": _guard(tab, 0, anchor)}},
+        _unguarded(anchor),
     ]
 
 
@@ -120,7 +140,7 @@ def _guarded() -> Iterator[None]:
     try:
         yield
     except BadRequest as refusal:
-        if refusal.kind not in ("addProtectedRange", "updateProtectedRange", "deleteProtectedRange"):
+        if refusal.kind not in GUARDING:
             raise
         raise _moving() from refusal
 
