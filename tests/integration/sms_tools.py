@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy  # noqa: F401 - a delivery imports it late: once for all children
+import phonenumbers  # noqa: F401 - a delivery imports it late: once for all children
+import urllib3  # noqa: F401 - a delivery imports it late: once for all children
 from sqlalchemy import text
 
 from collect_pipelines.destinations.sms import Sms, SmsConfig

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy  # noqa: F401 - a delivery imports it late: once for all children
+
 from collect_pipelines.destinations.interface import Batch
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.database import Database

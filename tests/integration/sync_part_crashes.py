@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy  # noqa: F401 - a delivery imports it late: once for all children
+
 from collect_pipelines.destinations.interface import Batch, Outcome
 from collect_pipelines.errors import Refused
 from collect_pipelines.settings import Settings
