@@ -111,6 +111,10 @@ bench-mapping: install ## What filters, masks and chosen columns cost: 5,000 row
 soak-sheets: install ## Thousands of drawn stories of a sheet, its troubles and its people; COLLECT_SOAK_STORIES of them (2,000)
 	$(BIN)/pytest -m slow tests/contract/test_google_sheets_scenarios.py
 
+.PHONY: bench-sheets
+bench-sheets: install ## Calls per 10,000 rows, rows per minute and use of Google's quota, fairness beside a backfill, and the naive writer
+	$(BIN)/python tests/benchmarks/bench_sheets.py
+
 .PHONY: bench-sheets-size
 bench-sheets-size: install ## Three million cells through several spreadsheets, with the worker's memory on the way
 	$(BIN)/python tests/benchmarks/bench_sheets_size.py
