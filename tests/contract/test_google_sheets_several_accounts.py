@@ -16,10 +16,12 @@ from collect_pipelines.sync.deliver import Courier
 from tests.contract.google_sheets_fakes import Desk, people
 from tests.integration.sync_tools import scene
 
+GRANTED = 120  # a minute and account: a new tab takes more calls at once than a tenth of Google's sixty
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "sheets", limits=Limits()) as running:
+    with running_server(tmp_path / "sheets", limits=Limits(writes_per_user=GRANTED, reads_per_user=GRANTED)) as running:
         yield running
 
 
@@ -55,9 +57,11 @@ def test_two_accounts_carry_more_batches_in_a_minute_than_one_and_none_is_refuse
     server.service.forget_calls()
     it = scene(database, tmp_path, slug="clinic", kind="google_sheets", spreadsheet=book.id, credentials=references)
     urls: dict[str, Any] = {"sheets_base_url": server.base_url, "drive_base_url": server.base_url, "oauth_token_url": server.token_url}
-    worker = Courier(database, Settings(data_dir=tmp_path, **urls), "worker", finder=lambda kind: GoogleSheets)
+    worker = Courier(
+        database, Settings(data_dir=tmp_path, sheets_writes_per_minute=GRANTED, **urls), "worker", finder=lambda kind: GoogleSheets
+    )
     delivered = 0
-    while delivered < 20:
+    while delivered < 40:
         it.create(f"r{delivered}")
         report = worker.deliver(it.integration_id)
         assert report is not None
@@ -70,4 +74,4 @@ def test_two_accounts_carry_more_batches_in_a_minute_than_one_and_none_is_refuse
     assert 429 not in {call.status for call in server.calls}
     assert set(writes) == set(addresses), "both of them"
     assert min(writes.values()) >= 3
-    assert delivered > 6, "more than one account may write at once"
+    assert delivered > 0.1 * GRANTED, "more than one account may write at once"
