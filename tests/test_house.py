@@ -7,6 +7,8 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -73,9 +75,38 @@ def modules(*packages: str) -> Iterator[Path]:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of every import in the file, those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What these tests want to know of a file; it is parsed once for all of them."""
+
+    imports: tuple[tuple[int, str], ...]
+    """Line and dotted name of each, those inside functions included."""
+    says_what_it_is: bool
+    defines_names: bool
+    lists_names: bool
+
+
+@cache
+def source(path: Path) -> Source:
+    tree = ast.parse(path.read_text("utf-8"))
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return Source(
+        tuple(_imports(path, tree)),
+        bool(ast.get_docstring(tree)),
+        any(isinstance(node, definitions) and not node.name.startswith("_") for node in tree.body),
+        any(
+            isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+            for node in tree.body
+        ),
+    )
+
+
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
+    return source(path).imports
+
+
+def _imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -159,29 +190,18 @@ def test_annotations_are_never_postponed() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [str(path.relative_to(ROOT)) for path in modules(*PACKAGES) if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    silent = [str(path.relative_to(ROOT)) for path in modules(*PACKAGES) if not source(path).says_what_it_is]
 
     assert silent == []
 
 
 def test_every_public_module_of_the_library_lists_its_names() -> None:
-    def without_list(path: Path) -> bool:
-        body = ast.parse(path.read_text("utf-8")).body
-        defines = any(
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_") for node in body
-        )
-        lists = any(
-            isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets) for node in body
-        )
-        return defines and not lists
-
     programs = ("__main__.py", "guard.py")  # run by path, imported by nobody
     scripts = ROOT / "collect_pipelines" / "store" / "alembic"
-    found = [
-        path for path in modules("collect_pipelines") if path.name not in programs and scripts not in path.parents and without_list(path)
-    ]
+    public = [path for path in modules("collect_pipelines") if path.name not in programs and scripts not in path.parents]
+    found = [str(path.relative_to(ROOT)) for path in public if source(path).defines_names and not source(path).lists_names]
 
-    assert [str(path.relative_to(ROOT)) for path in found] == []
+    assert found == []
 
 
 def loaded_after(code: str) -> set[str]:
