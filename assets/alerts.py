@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from collect_pipelines.store.alerts import mark_notified, open_alerts, record_alert, resolve_alert
 from collect_pipelines.store.ledger import ledger
 from collect_pipelines.store.profiles import batch_warnings
+from collect_pipelines.store.reconciliations import newest_reconciliations
 from collect_pipelines.store.validation import list_quarantined
 from collect_pipelines.telemetry.alerts import Alert, evaluate, message, post
 from resources.installation import Installation
@@ -51,9 +52,10 @@ def look(installation: Installation) -> str:
 def _record(connection: Connection, late_after_seconds: float) -> dict[tuple[str, str], Alert]:
     """What is wrong now, by kind and subject; opened or kept open in the same transaction."""
     held = Counter(entry.form for entry in list_quarantined(connection, limit=HELD_LIMIT))
-    current: dict[tuple[str, str], Alert] = {
-        (alert.kind, alert.subject): alert for alert in evaluate(ledger(connection), held, late_after_seconds, batch_warnings(connection))
-    }
+    found = evaluate(
+        ledger(connection), held, late_after_seconds, batch_warnings(connection), newest_reconciliations(connection, active=True)
+    )
+    current: dict[tuple[str, str], Alert] = {(alert.kind, alert.subject): alert for alert in found}
     for alert in current.values():
         record_alert(connection, alert.kind, alert.subject, alert.message, alert.fix)
     return current

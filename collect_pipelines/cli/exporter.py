@@ -12,8 +12,9 @@ from collect_pipelines.store.database import Database
 from collect_pipelines.store.ledger import batch_totals, ledger
 from collect_pipelines.store.profiles import batch_warnings
 from collect_pipelines.store.quota import quota_states
+from collect_pipelines.store.reconciliations import Reconciliation, newest_reconciliations
 from collect_pipelines.store.validation import held_by_rule
-from collect_pipelines.telemetry.pipeline_metrics import BatchTotals, PipelineCollector, QuotaLevel, RuleCount
+from collect_pipelines.telemetry.pipeline_metrics import BatchTotals, ComparedRows, PipelineCollector, QuotaLevel, RuleCount
 
 __all__ = ["collector", "export"]
 
@@ -41,7 +42,18 @@ def collector(database: Database) -> PipelineCollector:
             broken = [RuleCount(form, rule) for form, found in batch_warnings(connection).items() for rule in found]
             return [RuleCount(*held) for held in held_by_rule(connection)] + broken
 
-    return PipelineCollector(ledgers, batches, quotas, rules)
+    def comparisons() -> list[ComparedRows]:
+        with database.begin() as connection:
+            return [_compared(one) for one in newest_reconciliations(connection)]
+
+    return PipelineCollector(ledgers, batches, quotas, rules, comparisons)
+
+
+def _compared(one: Reconciliation) -> ComparedRows:
+    ended = one.finished_at or one.started_at
+    missing = {"missing": one.missing - one.respected, "respected": one.respected}
+    wrong = {**missing, "duplicated": one.duplicated, "strange": one.strange, "stale": one.stale}
+    return ComparedRows(one.form, one.integration, one.kind, ended.timestamp(), None if one.state == "failed" else wrong)
 
 
 def export(settings: Settings, database_url: str) -> None:

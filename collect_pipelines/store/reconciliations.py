@@ -116,15 +116,16 @@ def reconciliation_by_id(connection: Connection, reconciliation_id: int) -> Reco
     return found
 
 
-def newest_reconciliations(connection: Connection, kind: str | None = None) -> list[Reconciliation]:
-    """The last one of every integration that is over, by integration; of one kind when it is named."""
+def newest_reconciliations(connection: Connection, kind: str | None = None, *, active: bool = False) -> list[Reconciliation]:
+    """The last one of every integration that is over, by integration; of one kind when it is named, of active ones if wanted."""
     newest = (
         select(func.max(reconciliation.c.reconciliation_id))
         .where(reconciliation.c.state != "running")
         .group_by(reconciliation.c.integration_id)
     )
     query = _RECONCILIATIONS.where(reconciliation.c.reconciliation_id.in_(newest)).order_by(integration.c.integration_id)
-    return _found(connection, query if kind is None else query.where(integration.c.kind == kind))
+    query = query if kind is None else query.where(integration.c.kind == kind)
+    return _found(connection, query.where(integration.c.state == "active") if active else query)
 
 
 _RECONCILIATIONS = (

@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 from collect_pipelines.errors import TryLater
 from collect_pipelines.model import Ledger
 
-__all__ = ["Alert", "Kind", "Status", "evaluate", "message", "post"]
+__all__ = ["Alert", "Compared", "Kind", "Status", "evaluate", "message", "post"]
 
-Kind = Literal["late", "blocked", "failing", "quarantine", "dead_letters", "batch"]
+Kind = Literal["late", "blocked", "failing", "quarantine", "dead_letters", "batch", "different", "unproven"]
 Status = Literal["fired", "resolved"]
 
 POST_TIMEOUT_SECONDS = 5.0  # all alerts of a minute are one request
@@ -38,23 +38,53 @@ class Alert:
     fix: str
 
 
+class Compared(Protocol):
+    """What the newest comparison of an integration with its destination came to."""
+
+    @property
+    def integration(self) -> str:
+        """Its name."""
+
+    @property
+    def form(self) -> str:
+        """Reference of its form."""
+
+    @property
+    def kind(self) -> str:
+        """Of its destination."""
+
+    @property
+    def state(self) -> str:
+        """`equal`, `different` or `failed`."""
+
+    @property
+    def unexplained(self) -> int:
+        """Rows that are not as they should be, but for those that are left to people."""
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed."""
+
+
 def evaluate(
     ledger: Iterable[Ledger],
     held: Mapping[str, int],
     late_after_seconds: float,
     warnings: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    comparisons: Iterable[Compared] = (),
 ) -> list[Alert]:
     """
     What is wrong now, in the order of the ledger.
 
     held: open quarantine entries by form. late_after_seconds: an entry pending for longer is late. warnings: by form, the rules over
-    batches that its newest batch breaks, each with a sentence.
+    batches that its newest batch breaks, each with a sentence. comparisons: the newest of each integration.
     """
     alerts = []
     for row in ledger:
         alerts += _of_integration(row, late_after_seconds)
     alerts += [_quarantine(form, count) for form, count in sorted(held.items()) if count]
     alerts += [_batch(form, found) for form, found in sorted(warnings.items()) if found]
+    alerts += [alert for one in comparisons for alert in _comparison(one)]
     return alerts
 
 
@@ -95,6 +125,18 @@ def _batch(form: str, warnings: Mapping[str, str]) -> Alert:
     text = f"The newest batch of form {form} is unusual: {'; '.join(f'{rule}: {told}' for rule, told in sorted(warnings.items()))}"
     fix = f"Nothing is held back. `collect rules list {form}` shows what is looked at; find out what changed in the field, or the rule."
     return Alert("batch", form, "warning", form, text, fix)
+
+
+def _comparison(one: Compared) -> list[Alert]:
+    about = f"{one.integration} ({one.kind}) of form {one.form}"
+    fix = f"`collect reconcile {one.integration}` lists them; with --repair what is missing, stale or there twice is mended."
+    if one.state == "different" and one.unexplained:
+        text = f"{about}: {one.unexplained} rows in the destination are not as the ledger says."
+        return [Alert("different", one.integration, "warning", one.form, text, fix)]
+    if one.state == "failed":
+        text = f"{about} could not be compared with its destination: {one.error or 'no reason is recorded'}"
+        return [Alert("unproven", one.integration, "warning", one.form, text, f"Then: collect reconcile {one.integration}")]
+    return []
 
 
 def message(fired: Collection[Alert], resolved: Collection[Mapping[str, str]], at: datetime) -> dict[str, Any]:

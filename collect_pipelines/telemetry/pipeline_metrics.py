@@ -6,7 +6,7 @@ Everything is a plain number of the ledger (promise 4): per integration,
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -22,6 +22,7 @@ __all__ = [
     "PIPELINE_UP",
     "STANDING_GAUGES",
     "BatchTotals",
+    "ComparedRows",
     "PipelineCollector",
     "QuotaLevel",
     "RuleCount",
@@ -35,6 +36,9 @@ BREAKER_OPEN = "collect_integration_breaker_open"
 OLDEST_UNDELIVERED = "collect_oldest_undelivered_age_seconds"
 QUOTA_WAITING = "collect_quota_waiting"
 HELD_BY_RULE = "collect_held_by_rule"
+RECONCILIATION_DIFFERENCES = "collect_reconciliation_differences"
+RECONCILIATION_FAILED = "collect_reconciliation_failed"
+RECONCILIATION_FINISHED = "collect_reconciliation_finished_timestamp_seconds"
 BATCH_RULE_BROKEN = "collect_batch_rule_broken"
 
 INTEGRATION_LABELS = ("form", "integration", "kind")
@@ -125,6 +129,19 @@ class RuleCount:
     """Log entries it holds back; an entry that breaks two rules counts for both. None: it judges whole batches and holds nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedRows:
+    """What the newest comparison of an integration with its destination found."""
+
+    form: str
+    integration: str
+    kind: str
+    finished_at: float
+    """Seconds since the epoch."""
+    differences: Mapping[str, int] | None
+    """Rows by what is wrong: `missing`, `respected` (missing, left to people), `duplicated`, `strange`, `stale`; None: it failed."""
+
+
 class PipelineCollector(Collector):
     """
     Register it with a Prometheus registry; every scrape calls the functions it was given once.
@@ -138,14 +155,16 @@ class PipelineCollector(Collector):
         batches: Callable[[], Iterable[BatchTotals]] = tuple,
         quotas: Callable[[], Iterable[QuotaLevel]] = tuple,
         rules: Callable[[], Iterable[RuleCount]] = tuple,
+        comparisons: Callable[[], Iterable[ComparedRows]] = tuple,
     ) -> None:
         """rules: those that hold entries back, and those over batches that the newest batch breaks."""
-        self._ledger, self._batches, self._quotas, self._rules = ledger, batches, quotas, rules
+        self._ledger, self._batches, self._quotas, self._rules, self._comparisons = ledger, batches, quotas, rules, comparisons
 
     def collect(self) -> Iterator[Metric]:
         """All families of one moment."""
         try:
             ledger, batches, quotas, rules = list(self._ledger()), list(self._batches()), list(self._quotas()), list(self._rules())
+            comparisons = list(self._comparisons())
         except Unavailable:
             yield _up(0)
             return
@@ -154,6 +173,7 @@ class PipelineCollector(Collector):
         yield from _batch_families(batches)
         yield from _quota_families(quotas)
         yield from _rule_families(rules)
+        yield from _comparison_families(comparisons)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing in advance: registering must not wait for Postgres."""
@@ -238,3 +258,20 @@ def _rule_families(rules: list[RuleCount]) -> Iterator[Metric]:
             held.add_metric([one.form, one.rule], one.held)
     yield held
     yield broken
+
+
+def _comparison_families(comparisons: list[ComparedRows]) -> Iterator[Metric]:
+    differences = GaugeMetricFamily(
+        RECONCILIATION_DIFFERENCES, "Rows the newest comparison found wrong in the destination.", labels=[*INTEGRATION_LABELS, "difference"]
+    )
+    failed = GaugeMetricFamily(RECONCILIATION_FAILED, "1 when the newest comparison could not be made.", labels=INTEGRATION_LABELS)
+    finished = GaugeMetricFamily(RECONCILIATION_FINISHED, "When the newest comparison ended.", labels=INTEGRATION_LABELS)
+    for one in comparisons:
+        names = [one.form, one.integration, one.kind]
+        failed.add_metric(names, float(one.differences is None))
+        finished.add_metric(names, one.finished_at)
+        for name, rows in (one.differences or {}).items():
+            differences.add_metric([*names, name], rows)
+    yield differences
+    yield failed
+    yield finished

@@ -29,10 +29,10 @@ def test_the_asset_keys_are_the_log_its_validation_and_one_per_installed_destina
     assert keys == {"responses", "validated", *BUILT_IN}
 
 
-def test_the_jobs_are_a_lane_each_and_two_for_people(definitions: dg.Definitions) -> None:
+def test_the_jobs_are_a_lane_each_and_three_for_people(definitions: dg.Definitions) -> None:
     names = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
-    assert names == {"alerts", "retention", "validation_lane", *(f"{kind}_lane" for kind in BUILT_IN)}
+    assert names == {"alerts", "reconcile", "retention", "validation_lane", *(f"{kind}_lane" for kind in BUILT_IN)}
 
 
 def test_the_sensors_and_schedules_run_without_being_switched_on(definitions: dg.Definitions) -> None:
@@ -42,7 +42,7 @@ def test_the_sensors_and_schedules_run_without_being_switched_on(definitions: dg
 
     assert set(sensors) == {"forms", "keep_validation_lane", *(f"keep_{kind}_lane" for kind in BUILT_IN)}
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
-    assert schedules == dict.fromkeys(("alerts_every_minute", "retention_daily"), dg.DefaultScheduleStatus.RUNNING)
+    assert schedules == dict.fromkeys(("alerts_every_minute", "reconcile_nightly", "retention_daily"), dg.DefaultScheduleStatus.RUNNING)
 
 
 def test_every_asset_is_partitioned_by_form_and_says_who_owns_it_and_what_it_is(definitions: dg.Definitions) -> None:
@@ -63,7 +63,7 @@ def test_destinations_come_after_validation_which_has_a_blocking_check_per_form(
     spec = graph.get_check_spec(dg.AssetCheckKey(dg.AssetKey("validated"), "answers_hold"))
 
     assert graph.get(dg.AssetKey("warehouse")).parent_keys == {dg.AssetKey("validated")}
-    assert checks == {("validated", "answers_hold"), *((kind, "ledger") for kind in BUILT_IN)}
+    assert checks == {("validated", "answers_hold"), *((kind, name) for kind in BUILT_IN for name in ("ledger", "reconciled"))}
     assert spec.blocking
     assert spec.partitions_def is not None
 

@@ -153,10 +153,11 @@ class Comparison:
         self._run(EXPECTED_REVISIONS if rules.append_only else EXPECTED_RESPONSES, values)
         self._run("create index on pg_temp.expected (response_id, revision); analyze pg_temp.expected")
 
-    def find(self, rows: Iterable[Found]) -> None:
-        """What was found, in place of what was found before."""
+    def find(self, chunks: Iterable[Iterable[Found]]) -> None:
+        """What was found, in place of what was found before. Between two chunks any time may pass."""
         self._run("truncate pg_temp.found")
-        self._copy("copy pg_temp.found (response_id, revision, deleted, place) from stdin", rows)
+        for rows in chunks:
+            self._copy("copy pg_temp.found (response_id, revision, deleted, place) from stdin", rows)
         self._run("analyze pg_temp.found")
 
     def compare(self) -> Numbers:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from collect_pipelines.destinations.interface import Destination
+from collect_pipelines.destinations.interface import Destination, Held
 from collect_pipelines.errors import Blocked, CollectError, DeliveryError, TryLater
 from collect_pipelines.settings import Settings
 from collect_pipelines.store.batches import attempted_through
@@ -158,14 +158,17 @@ class _Work:
             raise TryLater(f"The settings of {now.name} were changed while it was compared.")
 
 
-def _found(destination: Destination, *, by_revision: bool) -> Iterator[Found]:
+def _found(destination: Destination, *, by_revision: bool) -> Iterator[list[Found]]:
     for chunk in destination.read_back():
-        for row in chunk:
-            if row.revision is None and by_revision:
-                raise Blocked(NO_REVISIONS, fix="Undo the deletion of the column, or send everything to a new place.")
-            # a row that a person wrote may hold anything
-            revision = None if row.revision is None else min(max(int(row.revision), 0), MOST_REVISION)
-            yield storable(str(row.response_id))[:MOST_ID_CHARACTERS], revision, bool(row.deleted), storable(str(row.place))
+        yield [_row(one, by_revision=by_revision) for one in chunk]
+
+
+def _row(row: Held, *, by_revision: bool) -> Found:
+    if row.revision is None and by_revision:
+        raise Blocked(NO_REVISIONS, fix="Undo the deletion of the column, or send everything to a new place.")
+    # a row that a person wrote may hold anything
+    revision = None if row.revision is None else min(max(int(row.revision), 0), MOST_REVISION)
+    return storable(str(row.response_id))[:MOST_ID_CHARACTERS], revision, bool(row.deleted), storable(str(row.place))
 
 
 def words_of_error(error: Exception, integration: Integration) -> str:
