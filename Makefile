@@ -61,6 +61,10 @@ test: install tools lint types ## Lint, types and the whole default suite on rea
 	# folders: the longest files come first.
 	$(BIN)/pytest -m "not benchmark and not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+.PHONY: slow
+slow: install tools ## What takes too long for every change: soaks, near variants, ten times the drawn examples
+	COLLECT_LONG_RUN=1 $(BIN)/pytest -m "(slow or hypothesis) and not benchmark" --numprocesses 3 --dist loadfile
+
 .PHONY: unit
 unit: install ## Only the tests that need no service
 	$(BIN)/pytest tests/unit tests/test_house.py

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.drawn import examples
+
 if TYPE_CHECKING:
     from collect_pipelines.local.postgres import EmbeddedPostgres
     from collect_pipelines.store.database import Database
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 TEMPLATE = "collect_template"
 
 # A busy machine is no fault of an example: nothing in the suite is asserted by the clock.
-hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=examples(40))
 hypothesis.settings.load_profile("suite")
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from collect_pipelines.ingest.problems import PROBLEMS
 from collect_pipelines.local.postgres import EmbeddedPostgres
+from tests.drawn import drawn
 from tests.integration.ingest_server import IngestProcess, client_of, cloned, exchange, ingest, make_key, publish, response
 
 PATH = "/v1/forms/household/responses"
@@ -248,7 +249,7 @@ envelopes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawn(85, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=envelopes | values, path=st.sampled_from([PATH, f"{PATH}:validate", f"{PATH}:batch", f"{PATH}/a", "/v1/forms"]))
 def test_no_json_document_makes_a_5xx(client: httpx.Client, document: Any, path: str) -> None:
     sent = json.dumps([document] if path.endswith(":batch") else document).encode()
@@ -266,7 +267,7 @@ ends = st.sampled_from([b"}", b"}}", b'"', b"]", b""])
 almost_json = st.tuples(starts, st.binary(max_size=20), ends).map(b"".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawn(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sent=st.binary(max_size=120) | almost_json,
     path=st.sampled_from([PATH, f"{PATH}:batch", "/v1/forms"]),

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -16,6 +16,7 @@ from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.expressions import VALUE_TYPES
 from collect_pipelines.forms.reading import read_form
 from collect_pipelines.rules.evaluate import compiled, value_of
+from tests.drawn import drawn
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 FORM = read_form("""\
@@ -230,7 +231,7 @@ def by_trees(form: FormDefinition, answers: dict[str, Any]) -> Iterator[tuple[st
 
 
 @given(st.fixed_dictionaries({}, optional=VALUES))
-@settings(max_examples=150, deadline=None)
+@drawn(50)
 def test_the_trees_of_constraints_say_what_the_check_says(answers: dict[str, Any]) -> None:
     told = [one for one in found(**answers) if one[0] not in ("choice.retired",)]
 

@@ -6,7 +6,7 @@ import timeit
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -15,6 +15,7 @@ from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.messages import LANGUAGES, say
 from collect_pipelines.forms.value_rules import quick_of, rule_of
 from collect_pipelines.ingest.door import read_json
+from tests.drawn import drawn
 
 AB = [{"code": "a", "label": "A"}, {"code": "b", "label": "B"}, {"code": "z", "label": "Z", "retired": True}]
 
@@ -297,7 +298,7 @@ SHAPES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@drawn(100)
 @given(st.integers(0, len(GOOD) - 1), SHAPES)
 def test_no_value_raises_and_what_the_schema_refuses_is_refused(index: int, value: Any) -> None:
     asked = form({"key": "q", **GOOD[index][0]})
@@ -329,7 +330,7 @@ BOUNDED: list[tuple[dict[str, Any], st.SearchStrategy[Any]]] = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@drawn(100)
 @given(st.data())
 def test_the_quick_way_through_lets_nothing_pass_that_the_rule_refuses(data: st.DataObject) -> None:
     asked, values = data.draw(st.sampled_from(BOUNDED))

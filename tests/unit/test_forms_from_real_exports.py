@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import FormInvalid, Invalid
@@ -15,6 +15,7 @@ from collect_pipelines.forms.definition import FormDefinition, Question
 from collect_pipelines.forms.exports.inference import Inference, infer_form
 from collect_pipelines.forms.exports.rows import read_table, submission_of_row
 from collect_pipelines.forms.reading import read_form, write_form
+from tests.drawn import drawn
 from tests.unit.export_cells import cells_of, header_of
 
 EXPORTS = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -269,7 +270,7 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 )
 
 
-@settings(max_examples=150, deadline=None)
+@drawn(50)
 @given(st.lists(CELL, min_size=1, max_size=4), st.data())
 def test_any_table_is_given_back_cell_by_cell(tmp_path_factory: pytest.TempPathFactory, header: list[str], data: st.DataObject) -> None:
     if not any(header) or (len(header) == 1 and set(header[0]) & set(";|\t")):  # one column named `a;b` can't be told from two

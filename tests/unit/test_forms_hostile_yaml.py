@@ -5,11 +5,12 @@ import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.reading import read_form
+from tests.drawn import drawn
 
 HEAD = "form: visit\ntitle: Visit\nquestions:\n"
 GOOD = f"{HEAD}  - {{key: a, type: select_one, label: A, choices: [{{code: x, label: X}}]}}\n"
@@ -123,7 +124,7 @@ def test_a_form_file_with_parts_cut_swapped_or_doubled_never_raises_anything_els
             read_form("".join(text))
 
 
-@settings(max_examples=60, deadline=None)
+@drawn(20)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

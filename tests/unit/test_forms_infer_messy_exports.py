@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 from click.testing import CliRunner
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from collect_pipelines.cli import collect
@@ -24,6 +24,7 @@ from collect_pipelines.forms.exports.inference import Inference, infer_form
 from collect_pipelines.forms.exports.moment_format import moment_formats
 from collect_pipelines.forms.exports.rows import submission_of_row, table_for
 from collect_pipelines.forms.reading import read_form, write_form
+from tests.drawn import drawn
 from tests.unit.export_cells import cells_of, header_of
 
 SURVEY_TEXT = """
@@ -587,7 +588,7 @@ def surveys(draw: st.DrawFn) -> list[list[str]]:
     return [top, below, *rows]
 
 
-@settings(max_examples=100, deadline=None)
+@drawn(35)
 @given(surveys())
 def test_any_export_with_two_header_rows_is_given_back_cell_by_cell(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.forms.reading import form_json_schema, read_form, write_form
+from tests.drawn import drawn
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,7 +88,7 @@ def forms(draw: st.DrawFn) -> FormDefinition:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@drawn(40)
 @given(forms())
 def test_what_is_written_is_read_back_equal(form: FormDefinition) -> None:
     again = read_form(write_form(form))
@@ -96,7 +97,7 @@ def test_what_is_written_is_read_back_equal(form: FormDefinition) -> None:
     assert again.content_hash == form.content_hash
 
 
-@settings(max_examples=40, deadline=None)
+@drawn(15)
 @given(forms())
 def test_the_schema_of_form_files_accepts_every_form(form: FormDefinition) -> None:
     document = form.model_dump(mode="json", exclude_defaults=True)

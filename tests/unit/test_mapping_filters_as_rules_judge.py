@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 
 from collect_pipelines.errors import RuleInvalid
 from collect_pipelines.forms.columns import layout
 from collect_pipelines.rules.evaluate import compiled, value_of
 from collect_pipelines.rules.nodes import Node, keys, unparse
 from collect_pipelines.sync.mapping.filtering import read_filter, why_not
+from tests.drawn import drawn
 from tests.unit.mapping_tools import entries, form
 from tests.unit.rules_strategies import QUESTIONS, cases
 
@@ -23,7 +24,7 @@ MORE: dict[str, dict[str, Any]] = {
 COLUMNS = layout([form([{"key": key, "type": kind, "label": key, **MORE.get(kind, {})} for key, (_, kind) in QUESTIONS.items()])])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@drawn(50, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_what_passes_is_what_the_rule_calls_true(case: tuple[Node, list[dict[str, Any]]]) -> None:
     tree, responses = case

@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from collect_pipelines.forms.columns import masked_name, physical_name
 from collect_pipelines.sync.mapping.masks import LAST4_TYPES, YEAR_TYPES
+from tests.drawn import drawn
 from tests.unit.mapping_tools import ANSWERS, KEY, QUESTIONS, Display, Typed, answers_of, planned, shown
 
 TYPES = {question["key"]: question["type"] for question in QUESTIONS}
@@ -48,7 +49,7 @@ def leaves(value: Any) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value)]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@drawn(40, suppress_health_check=list(HealthCheck))
 @given(responses=st.lists(RESPONSES, min_size=1, max_size=3), masks=CHOSEN, kind=st.sampled_from([Display, Typed]))
 def test_no_masked_answer_is_in_the_frame_nor_a_digest_that_needs_no_key(
     responses: list[dict[str, Any]], masks: dict[str, str], kind: Any

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -15,6 +15,7 @@ from collect_pipelines.project.planning import offline_plan
 from collect_pipelines.project.reading import ProjectFile, read_project
 from collect_pipelines.project.references import inline_secrets
 from collect_pipelines.project.schema import project_json_schema
+from tests.drawn import drawn
 
 ROOT = Path(__file__).resolve().parents[2]
 FORM = """\
@@ -205,7 +206,7 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@drawn(50)
 @given(data=documents)
 def test_no_document_ends_in_anything_but_a_project_or_its_faults(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "any"

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.destinations.warehouse.frame import COLUMN_TYPES, META_TYPES
@@ -14,6 +14,7 @@ from collect_pipelines.forms.columns import META_COLUMNS, Column, layout
 from collect_pipelines.forms.definition import FormDefinition, QuestionType
 from collect_pipelines.sync.rendering import digest_of, display_frame, typed_frame
 from tests.contract.warehouse_fakes import TYPES
+from tests.drawn import drawn
 
 CHOICES = [{"code": "w", "label": {"en": "Wheat", "hi": "गेहूँ"}}, {"code": "r", "label": {"en": "Rice"}}]
 KINDS: list[tuple[QuestionType, dict[str, Any]]] = [
@@ -150,7 +151,7 @@ ANYTHING = st.one_of(
 
 
 @given(st.lists(st.fixed_dictionaries({kind: ANYTHING for kind, _ in KINDS}), max_size=4))
-@settings(max_examples=40, deadline=None)
+@drawn(15)
 def test_no_value_fails_a_batch_and_the_same_rows_render_to_the_same_digest(rows: list[dict[str, str | None]]) -> None:
     for frames in ([typed_frame(csv(*rows), COLUMNS) for _ in range(2)], [display_frame(csv(*rows), COLUMNS, "hi") for _ in range(2)]):
         assert frames[0].height == len(rows)

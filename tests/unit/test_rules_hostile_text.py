@@ -4,13 +4,14 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import RuleInvalid
 from collect_pipelines.rules.evaluate import compiled
 from collect_pipelines.rules.language import ValueType, check
 from collect_pipelines.rules.operations import FUNCTIONS
+from tests.drawn import drawn
 
 FIELDS: dict[str, ValueType] = {f"question_{number}": "text" for number in range(1_000)} | {"s": "text", "n": "integer", "b": "boolean"}
 
@@ -102,7 +103,7 @@ def test_random_words_of_the_language_never_do_more_than_fail() -> None:
     assert time.process_time() - started < 15
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True)
+@drawn(50, database=None, derandomize=True)
 @given(st.text(max_size=60))
 def test_random_text_never_does_more_than_fail(text: str) -> None:
     try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.checks.slang.folding import LONGEST, LONGEST_REMEMBERED, REMEMBERED, remembered, tokens_of
@@ -15,6 +15,7 @@ from collect_pipelines.checks.slang.lexicon import Term, term_fault
 from collect_pipelines.checks.slang.matching import Hit, Matcher, Options, in_language
 from collect_pipelines.checks.slang.romanised import MAX_READINGS, all_spoken, romanisations, spoken
 from collect_pipelines.checks.slang.scripts import script_of
+from tests.drawn import drawn
 
 ZWJ, ZWNJ = "\u200d", "\u200c"
 
@@ -324,7 +325,7 @@ def points_at_a_spelling(text: str, hit: Hit) -> bool:
     return part.changed(all_spoken).text.strip() in keys
 
 
-@settings(max_examples=200, deadline=None)
+@drawn(66)
 @given(words=st.lists(WORDS, min_size=1, max_size=8), parts=st.lists(TEXTS, max_size=6), data=st.data())
 def test_a_span_always_points_at_a_spelling_of_its_term(words: list[str], parts: list[str], data: st.DataObject) -> None:
     terms = [term(word, data.draw(st.sampled_from(["hi", "ta", "und"])), *words[at + 1 : at + 2]) for at, word in enumerate(words)]
@@ -336,7 +337,7 @@ def test_a_span_always_points_at_a_spelling_of_its_term(words: list[str], parts:
     assert all(not unicodedata.combining(text[hit.end]) for hit in hits if hit.end < len(text))  # no accent is cut off
 
 
-@settings(max_examples=150, deadline=None)
+@drawn(50)
 @given(word=WORDS, before=TEXTS, after=TEXTS, form=st.sampled_from(["NFC", "NFD", "NFKC"]))
 def test_a_word_between_spaces_is_always_found(word: str, before: str, after: str, form: str) -> None:
     text = unicodedata.normalize(form, f"{before} {word} {after}")  # type: ignore[arg-type]

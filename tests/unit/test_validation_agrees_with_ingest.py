@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.forms.answers import check_answers
@@ -22,6 +22,7 @@ from collect_pipelines.local.demo_responses import sample_responses
 from collect_pipelines.sync.entries import text_frame
 from collect_pipelines.validation.compile import RuleSet, compile_rules
 from collect_pipelines.validation.values import INTEGER, NUMBER
+from tests.drawn import drawn
 
 CHOICES = [{"code": "a", "label": "A"}, {"code": "b", "label": "B"}, {"code": "old", "label": "Old", "retired": True}]
 TOWNS = [
@@ -219,7 +220,7 @@ def disagreements(form: FormDefinition, answers: list[dict[str, Any]]) -> list[t
 
 
 @given(st.lists(ANSWERS, min_size=1, max_size=3))
-@settings(max_examples=15, deadline=None)
+@drawn(8)
 def test_a_frame_is_judged_as_ingest_judges_each_response(answers: list[dict[str, Any]]) -> None:
     assert disagreements(FORM, answers) == []
 
@@ -234,7 +235,7 @@ BESIDE = {"rows": ["boolean"], "asked": ["boolean", "one"], "town": ["one"], "to
 
 @pytest.mark.parametrize("key", [question.key for question in FORM.answerable])
 @given(data=st.data())
-@settings(max_examples=6, deadline=None)
+@drawn(3)
 def test_each_question_is_judged_alike(key: str, data: st.DataObject) -> None:
     keys = [key, *BESIDE.get(key, ())]
     form = FormDefinition(form="one", title={"en": "One"}, questions=tuple(FORM.by_key[one] for one in keys))
@@ -265,7 +266,7 @@ FITTING = st.fixed_dictionaries(
 
 
 @given(st.lists(FITTING, min_size=1, max_size=25))
-@settings(max_examples=15, deadline=None)
+@drawn(8)
 def test_rules_of_the_form_are_judged_alike_where_answers_have_their_type(answers: list[dict[str, Any]]) -> None:
     assert disagreements(FORM, answers) == []
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collect_pipelines.forms.columns import column_name
 from collect_pipelines.forms.definition import FormDefinition
 from collect_pipelines.validation.uniques import Claim, Entry, Register, UniqueRule, digests, uniques_of
+from tests.drawn import drawn
 
 RULES = (UniqueRule("one", ("a",)), UniqueRule("two", ("b",)))
 KEYS = [rule.key for rule in RULES]
@@ -68,7 +69,7 @@ DRAWS = st.lists(st.tuples(st.sampled_from("ABCD"), VALUES, VALUES, st.booleans(
 
 
 @given(DRAWS, st.integers(1, 14))
-@settings(max_examples=300, deadline=None)
+@drawn(100)
 def test_however_the_log_is_cut_each_entry_is_judged_as_by_the_plain_rule(
     draws: list[tuple[str, str | None, str | None, bool, bool]], size: int
 ) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from collect_pipelines.errors import FormInvalid
 from collect_pipelines.forms.xlsform.exporting import export_form
 from collect_pipelines.forms.xlsform.importing import import_form
+from tests.drawn import drawn
 from tests.unit.xlsform_books import as_csv, xls, xlsx
 from tests.unit.xlsform_large import CHOICES, HEADER, SETTINGS, SURVEY
 
@@ -122,7 +123,7 @@ PIECES: list[Any] = [
     "\x1f",
     "a\xa0b",
 ]
-LENIENT = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+LENIENT = drawn(20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @st.composite

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from openpyxl import load_workbook
 
 from collect_pipelines.errors import Invalid
@@ -14,6 +14,7 @@ from collect_pipelines.forms.reading import read_form
 from collect_pipelines.forms.writing import write_form
 from collect_pipelines.forms.xlsform.exporting import export_form
 from collect_pipelines.forms.xlsform.importing import import_form
+from tests.drawn import drawn
 from tests.unit.xlsform_books import as_csv, read, xls, xlsx
 from tests.unit.xlsform_large import CHOICES, SETTINGS, SURVEY
 from tests.unit.xlsform_strategies import definitions
@@ -48,7 +49,7 @@ def test_the_samples_come_back(tmp_path: Path, sample: Path) -> None:
     assert back.content_hash == form.content_hash
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@drawn(15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(definitions())
 def test_every_definition_comes_back_and_is_an_xform(tmp_path: Path, form: FormDefinition) -> None:
     try:
