@@ -34,7 +34,7 @@ def test_what_was_kept_when_an_integration_had_one_tab_is_understood() -> None:
     store: Any = Store()
     store.kept["sheet:s1"] = {"token": "t", "tab": 4, "ready": True, "bound": ["age"], "layout": {"age": 3}, "markers": [[1, 2]]}
 
-    assert Memory.recall(store, "s1") == Memory("t", {"": TabMemory(4, True, ["age"], {"age": 3})}, [[1, 2]])
+    assert Memory.recall(store, "s1") == Memory("t", {"": TabMemory(4, True, ["age"], {"age": 3})}, markers=[[1, 2]])
 
 
 def test_markers_are_kept_for_half_an_hour_and_the_newest_for_ever() -> None:
