@@ -12,6 +12,10 @@ from collect_pipelines.local.sheets.workbook import Workbook
 __all__ = ["ACTIONS", "Persons", "ids_of", "layout_of"]
 
 BOUND = "q"  # key of the metadata that binds a column to what it holds
+# Not done while a copy of an edit is on its way, or its answer is to be lost: an edit writes by position into the row it is anchored to,
+# and Google has no way to tie a write to columns. The worker puts such a row right while it lives and hears of it; else only
+# `collect reconcile --repair` does.
+MOVING_COLUMNS = ("insert columns", "move columns", "delete a column")
 REMARK = "Remark"  # header of the column people keep for themselves
 
 
@@ -39,6 +43,8 @@ class Persons:
 
     open_files: Callable[[], list[People]]
     row_deleted: Callable[[str], None] = lambda response: None
+    edit_on_its_way: Callable[[], bool] = lambda: False
+    """Whether a copy of an edit was cut off and may land late, or an answer is to be lost."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each action was done."""
     remarks: dict[str, str] = field(default_factory=dict)
@@ -58,7 +64,7 @@ class Persons:
             return
         person = files[number % len(files)]
         tabs = self.tabs(person.workbook)
-        if tabs:
+        if tabs and not (action in MOVING_COLUMNS and self.edit_on_its_way()):
             self.done[action] += 1
             ACTIONS[action](self, person, tabs[0], number)
 

@@ -21,7 +21,8 @@ LATE_SECONDS = 180.0  # Google's limit on a request: no copy lands later than th
 MOST_TRIES = 40
 FENCED = ("remember", "allocate", "guard")  # what the core refuses to a worker whose lease another one has
 MOST_COLUMNS = 14  # questions of the form
-UPDATES = frozenset({"spreadsheets.batchUpdate", "spreadsheets.values.batchUpdateByDataFilter"})
+EDIT = "spreadsheets.values.batchUpdateByDataFilter"
+UPDATES = frozenset({"spreadsheets.batchUpdate", EDIT})
 
 FAULTS: dict[str, dict[str, Any]] = {
     "503 before": {"status": 503},
@@ -103,7 +104,7 @@ class Story:
         self.world = World(self.server, title=self.title, config={"deleted_rows": self.deleted_rows} | self.config)
         self.world.most_cells = self.most_cells
         self.world.now = self.server.service.clock.now()
-        self.persons = Persons(self.files, self._row_deleted)
+        self.persons = Persons(self.files, self._row_deleted, self._edit_on_its_way)
         self._worker: GoogleSheets | None = None
         self._open: Batch | None = None
         self._tries = 0
@@ -330,6 +331,9 @@ class Story:
         stored: Any = self.world.postgres.memory.get((self.world.integration_id, "files"), [])
         known = [one["spreadsheet"] for one in stored]
         return [self.server.people(one) for one in known if self.server.library.find(one) is not None]
+
+    def _edit_on_its_way(self) -> bool:
+        return EDIT in self.server.service.held or self.server.faults.waiting > 0
 
     def _row_deleted(self, response: str) -> None:
         """A person deleted its row: it stays away, unless a policy brings it back with the next edit; one may be on its way."""

@@ -81,6 +81,12 @@ class Faults:
             self._waiting.append(fault)
         return fault
 
+    @property
+    def waiting(self) -> int:
+        """How many faults wait for calls to hit."""
+        with self._lock:
+            return len(self._waiting)
+
     def clear(self) -> None:
         """Ends all faults and the outage."""
         with self._lock:

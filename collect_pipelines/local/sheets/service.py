@@ -113,6 +113,11 @@ class Service:
         """Keeps a call whose sender has given up; `land_held` carries it out."""
         self._held.append((operation, arguments, request))
 
+    @property
+    def held(self) -> list[str]:
+        """The operations of the kept calls, the oldest first."""
+        return [operation.name for operation, _, _ in self._held]
+
     def land_held(self) -> list[Answer]:
         """Carries out every kept call, the oldest first, as if it had been under way all the time; nobody sees the answers."""
         answers = []
