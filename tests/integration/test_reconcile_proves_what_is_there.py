@@ -8,13 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from collect_pipelines.errors import Blocked, TryLater
+from collect_pipelines.model import QuotaBucket
 from collect_pipelines.settings import Settings
+from collect_pipelines.store import quota
 from collect_pipelines.store.backfills import begin_backfill
 from collect_pipelines.store.database import Database
 from collect_pipelines.store.integrations import find_integration, integration_by_id
 from collect_pipelines.store.reconciliations import KEPT, newest_reconciliations
 from collect_pipelines.sync.mapping.model import MappingConfig
 from collect_pipelines.sync.mapping.saving import change_integration
+from collect_pipelines.sync.reconcile.borrowing import Patience, ReadingContext
 from collect_pipelines.sync.reconcile.comparing import can_compare
 from tests.integration.reconcile_tools import Board, board, compared, counted, deliver, rows, scribble, visits
 from tests.integration.store_filling import fill
@@ -297,3 +300,25 @@ def test_a_hundred_thousand_responses_are_compared_by_postgres(shared: Database,
     scribble(it, "delete from rows where response = 'r-77777'")
 
     assert counted(compared(it)) == {"missing": 1}
+
+
+def test_a_quota_is_waited_for_behind_everybody_and_not_for_ever(shared: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = visits(shared, tmp_path, "a")
+    claims: list[tuple[bool, int]] = []
+    turns = iter([(0, 30.0), (0, 1.5), (0, 0.0)])
+
+    def turn(connection: object, choices: object, claim: quota.Claim, **more: object) -> tuple[int, float]:
+        claims.append((claim.background, claim.integration_id))
+        return next(turns, (0, 5.0))
+
+    monkeypatch.setattr(quota, "choose_quota", turn)
+    waits: list[float] = []
+    context = ReadingContext(shared, Settings(data_dir=tmp_path), it.integration, Patience(60.0, pause=waits.append))
+    bucket = QuotaBucket("receiver", 1.0, 1.0)
+
+    assert context.choose_quota([[bucket]], begun=True) == (0, 0.0)
+    assert waits == [2.0, 1.5]  # who asks no more for a while loses the place in the queue
+    assert claims == [(True, it.integration_id)] * 3
+    with pytest.raises(TryLater, match="took too long"):
+        context.take_quota([bucket])
+    assert sum(waits) <= 60.0
