@@ -419,3 +419,36 @@ def test_long_schedules_of_troubles_and_people(
     server: RunningServer, steps: list[tuple[Any, ...]], unknown: dict[str, bool], most_cells: int | None, policies: dict[str, str]
 ) -> None:
     tell_either_way(begun(server, most_cells=most_cells, **policies), steps, unknown)
+
+
+UNSEEN_EDIT = "An edit is written by position; a column that moves while its outcome is unknown can put a cell over the id of the row."
+
+
+@pytest.mark.xfail(strict=True, reason=UNSEEN_EDIT)
+def test_a_column_inserted_right_before_an_edit_whose_answer_is_lost(server: RunningServer) -> None:
+    story = begun(server)
+    story.persons.edit_on_its_way = lambda: False
+    story.edit(0)
+    seen: list[str] = []
+
+    def insert(operation: str) -> None:
+        if operation.endswith("batchUpdateByDataFilter") and not seen:
+            seen.append(operation)
+            story.persons.act("insert columns", 2)
+
+    story.fault("cut after", skip=1)
+    with server.meanwhile(insert):
+        story.deliver()
+    story.finish()
+
+
+@pytest.mark.xfail(strict=True, reason=UNSEEN_EDIT)
+def test_a_column_inserted_before_a_late_copy_of_an_edit_lands(server: RunningServer) -> None:
+    story = begun(server)
+    story.persons.edit_on_its_way = lambda: False
+    story.edit(0)
+    story.fault("late", skip=1)
+    story.deliver()
+    story.persons.act("insert columns", 2)
+    story.land()
+    story.finish()
